@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * xds userdata: what is stored for a domain, in libxl's files.
+ */
+
+#include "lib/cli/out.h"
+#include "lib/cli/verbs.h"
+
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static char *folder;
+static gboolean create;
+
+typedef struct
+{
+  XdsCli *cli;
+  XdsUserdata *userdata;
+  guint domid;
+  const char *userid; /* (nullable) for ls */
+  int argc;           /* what follows */
+  char **argv;
+} Action;
+
+/* --- ls --- */
+
+static void
+list_one (Action *action, JsonBuilder *builder, const XdsUserdataEntry *entry)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_utc (entry->mtime / G_USEC_PER_SEC);
+  g_autofree char *when = g_date_time_format (time, "%Y-%m-%dT%H:%M:%SZ");
+  g_autofree char *generation = g_strdup_printf ("%" G_GINT64_MODIFIER "x", entry->generation);
+
+  if (!action->cli->json)
+    {
+      printf ("%10" G_GSIZE_FORMAT "  %s  %s\n", entry->size, when, entry->userid);
+      return;
+    }
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "userid");
+  json_builder_add_string_value (builder, entry->userid);
+  json_builder_set_member_name (builder, "size");
+  json_builder_add_int_value (builder, entry->size);
+  json_builder_set_member_name (builder, "time");
+  json_builder_add_string_value (builder, when);
+  json_builder_set_member_name (builder, "generation");
+  json_builder_add_string_value (builder, generation);
+  json_builder_end_object (builder);
+}
+
+static int
+action_ls (Action *action, GError **error)
+{
+  g_autoptr (GPtrArray) entries = xds_userdata_list (action->userdata, action->domid, error);
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+  if (entries == NULL)
+    return XDS_EXIT_OTHER;
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < entries->len; i++)
+    list_one (action, builder, entries->pdata[i]);
+  json_builder_end_array (builder);
+  if (action->cli->json)
+    xds_out_json (builder);
+  return XDS_EXIT_DONE;
+}
+
+/* --- get --- */
+
+static gboolean
+retrieve (Action *action, char **ret_data, gsize *ret_len, guint64 *ret_generation, GError **error)
+{
+  return xds_userdata_retrieve (action->userdata, action->domid, action->userid, ret_data, ret_len,
+                                ret_generation, error);
+}
+
+static int
+action_get (Action *action, GError **error)
+{
+  g_autoptr (JsonBuilder) builder = NULL;
+  g_autofree char *data = NULL;
+  gsize len = 0;
+
+  if (!retrieve (action, &data, &len, NULL, error))
+    return XDS_EXIT_OTHER;
+  if (data == NULL)
+    {
+      g_set_error (error, XDS_ERROR, XDS_ERROR_ABSENT,
+                   "Nothing is stored for domain %u as \"%s\"; \"xds userdata ls %u\" lists what "
+                   "is.",
+                   action->domid, action->userid, action->domid);
+      return XDS_EXIT_NO;
+    }
+  if (!action->cli->json)
+    {
+      fwrite (data, 1, len, stdout);
+      return XDS_EXIT_DONE;
+    }
+  builder = json_builder_new ();
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "userid");
+  json_builder_add_string_value (builder, action->userid);
+  json_builder_set_member_name (builder, "data");
+  xds_out_json_value (builder, data, len);
+  json_builder_end_object (builder);
+  xds_out_json (builder);
+  return XDS_EXIT_DONE;
+}
+
+/* --- put --- */
+
+static GByteArray *
+read_stdin (GError **error)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  guint8 piece[4096];
+  gsize n;
+
+  while ((n = fread (piece, 1, sizeof piece, stdin)) > 0)
+    g_byte_array_append (bytes, piece, n);
+  if (!ferror (stdin))
+    return g_steal_pointer (&bytes);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "Cannot read standard input.");
+  return NULL;
+}
+
+static int
+action_put (Action *action, GError **error)
+{
+  g_autoptr (GByteArray) bytes = NULL;
+  gboolean good;
+
+  if (action->argc > 1)
+    return xds_cli_usage (error, "Give one value, or none to take it from standard input.");
+  if (action->argc == 0)
+    bytes = read_stdin (error);
+  else
+    bytes = g_byte_array_append (g_byte_array_new (), (const guint8 *) action->argv[0],
+                                 strlen (action->argv[0]));
+  if (bytes == NULL)
+    return XDS_EXIT_OTHER;
+  if (bytes->len == 0)
+    return xds_cli_usage (error, "There are no bytes to store; \"xds userdata rm\" removes.");
+  good = create ? xds_userdata_compare_and_store (action->userdata, action->domid, action->userid,
+                                                  (const char *) bytes->data, bytes->len,
+                                                  XDS_USERDATA_CREATE, NULL, error)
+                : xds_userdata_store (action->userdata, action->domid, action->userid,
+                                      (const char *) bytes->data, bytes->len, error);
+  return good ? XDS_EXIT_DONE : XDS_EXIT_OTHER;
+}
+
+/* --- edit --- */
+
+/* Runs the editor on @path; FALSE and an error if it says that it failed. */
+static gboolean
+run_editor (const char *path, GError **error)
+{
+  const char *editor = g_getenv ("VISUAL") != NULL ? g_getenv ("VISUAL") : g_getenv ("EDITOR");
+  g_autofree char *quoted = g_shell_quote (path);
+  g_autofree char *command = g_strconcat (editor != NULL ? editor : "vi", " ", quoted, NULL);
+  const char *argv[] = { "/bin/sh", "-c", command, NULL };
+  int status;
+
+  if (!g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL,
+                     NULL, &status, error))
+    return FALSE;
+  return g_spawn_check_wait_status (status, error);
+}
+
+static gboolean
+edit_file (Action *action, const char *path, const char *data, gsize len, guint64 generation,
+           GError **error)
+{
+  g_autofree char *edited = NULL;
+  gsize edited_len;
+
+  if (!g_file_set_contents_full (path, data, len, G_FILE_SET_CONTENTS_NONE, 0600, error)
+      || !run_editor (path, error) || !g_file_get_contents (path, &edited, &edited_len, error))
+    return FALSE;
+  if (edited_len == len && memcmp (edited, data, len) == 0)
+    return TRUE;
+  return xds_userdata_compare_and_store (action->userdata, action->domid, action->userid, edited,
+                                         edited_len, generation, NULL, error);
+}
+
+static int
+action_edit (Action *action, GError **error)
+{
+  g_autofree char *data = NULL, *temporary = NULL, *path = NULL;
+  guint64 generation = XDS_USERDATA_CREATE;
+  gsize len = 0;
+  gboolean good;
+
+  if (!retrieve (action, &data, &len, &generation, error))
+    return XDS_EXIT_OTHER;
+  temporary = g_dir_make_tmp ("xds-edit-XXXXXX", error);
+  if (temporary == NULL)
+    return XDS_EXIT_OTHER;
+  path = g_build_filename (temporary, "userdata", NULL);
+  good = edit_file (action, path, data != NULL ? data : "", len, generation, error);
+  g_unlink (path);
+  g_rmdir (temporary);
+  return good ? XDS_EXIT_DONE : XDS_EXIT_OTHER;
+}
+
+static int
+action_rm (Action *action, GError **error)
+{
+  return xds_userdata_unlink (action->userdata, action->domid, action->userid, error)
+             ? XDS_EXIT_DONE
+             : XDS_EXIT_OTHER;
+}
+
+/* --- the table --- */
+
+static const struct
+{
+  const char *name;
+  gboolean takes_userid;
+  int (*func) (Action *action, GError **error);
+} actions[] = {
+  { "ls", FALSE, action_ls },    { "get", TRUE, action_get }, { "put", TRUE, action_put },
+  { "edit", TRUE, action_edit }, { "rm", TRUE, action_rm },
+};
+
+/* Takes domain and userid off the words. */
+static int
+take_words (Action *action, gboolean takes_userid, GError **error)
+{
+  const char *domain = action->cli->domain;
+
+  if (domain == NULL && action->argc > 0)
+    {
+      domain = action->argv[0];
+      action->argc--;
+      action->argv++;
+    }
+  if (domain == NULL || (takes_userid && action->argc == 0))
+    return xds_cli_usage (error, takes_userid ? "Give a domain and the name that it is stored "
+                                                "under: xds userdata get 7 xl"
+                                              : "Give a domain: xds userdata ls 7");
+  if (takes_userid)
+    {
+      action->userid = action->argv[0];
+      action->argc--;
+      action->argv++;
+    }
+  return xds_cli_domid (action->cli, domain, &action->domid, error) ? XDS_EXIT_DONE : XDS_EXIT_NO;
+}
+
+static int
+run (XdsCli *cli, int argc, char **argv, GError **error)
+{
+  g_autoptr (XdsUserdata) userdata = NULL;
+  Action action = { cli, NULL, 0, NULL, argc - 1, argv + 1 };
+  int status;
+
+  if (argc == 0)
+    return xds_cli_usage (error, "Give what to do: ls, get, put, edit or rm.");
+  for (guint i = 0; i < G_N_ELEMENTS (actions); i++)
+    {
+      if (!g_str_equal (argv[0], actions[i].name))
+        continue;
+      status = take_words (&action, actions[i].takes_userid, error);
+      if (status != XDS_EXIT_DONE)
+        return status;
+      userdata = xds_userdata_new (folder, cli->socket, error);
+      action.userdata = userdata;
+      return userdata != NULL ? actions[i].func (&action, error) : XDS_EXIT_OTHER;
+    }
+  return xds_cli_usage (error, "There is no \"xds userdata %s\"; ls, get, put, edit and rm are.",
+                        argv[0]);
+}
+
+static const GOptionEntry options[] = {
+  { "folder", 0, 0, G_OPTION_ARG_FILENAME, &folder, "Where the files are (/var/lib/xen)",
+    "FOLDER" },
+  { "create", 0, 0, G_OPTION_ARG_NONE, &create, "put: only if nothing is stored yet", NULL },
+  { NULL, 0, 0, 0, NULL, NULL, NULL },
+};
+
+const XdsVerb xds_verb_userdata = {
+  .name = "userdata",
+  .args = "ls DOM | get DOM NAME | put DOM NAME [VALUE] | edit DOM NAME | rm DOM NAME",
+  .summary = "what programs stored for a domain",
+  .details = "The data is in libxl's files and goes when the domain goes. With -D leave DOM out. "
+             "\"put\" without VALUE takes\nit from standard input; \"edit\" stores only if nobody "
+             "else did meanwhile.\n\n"
+             "  xds userdata ls web1\n"
+             "  xds userdata put 7 note < note.txt\n",
+  .options = options,
+  .run = run,
+};

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Hooks of the real daemon over a simulated world.
+
+# shellcheck source=tests/it-lib.sh
+. "${0%/*}/it-lib.sh"
+
+hooks=$work/hooks
+told=$work/told
+mkdir "$hooks"
+printf '[hooks]\nfolder = %s\ntimeout = 1\nat-once = 2\n' "$hooks" > "$work/conf"
+
+# hook NAME: a program of what is on standard input.
+hook ()
+{
+  { printf '#!/bin/sh\n'; cat; } > "$hooks/$1"
+  chmod 755 "$hooks/$1"
+}
+
+hook 10-tell << TXT
+echo "\$1 \$XDS_EVENT \$XDS_DOMID \$XDS_NAME \$XDS_REASON" >> $told
+TXT
+hook 20-uuid << TXT
+echo "uuid \$XDS_UUID" >> $told
+TXT
+hook 30-backup~ << TXT
+echo backup >> $told
+TXT
+hook 40-writable << TXT
+echo writable >> $told
+TXT
+chmod 777 "$hooks/40-writable"
+
+heard ()
+{
+  grep -qx -e "$1" "$told"
+}
+
+# named DOMID: a domain with a name, introduced.
+named ()
+{
+  "$sim" -w "$world" create "$1" --uuid 11111111-2222-3333-4444-555555555555 > /dev/null \
+    && op "$OP_WRITE" "/local/domain/$1/name" "guest$1" > /dev/null \
+    && op "$OP_INTRODUCE" "$1" 1 1 > /dev/null
+}
+
+plan 9
+start
+touch "$told"
+
+named 5
+ok 'a hook hears of an introduction, with domid, name and event' \
+   wait_for heard 'introduced introduced 5 guest5 '
+ok 'it knows the uuid' wait_for heard 'uuid 11111111-2222-3333-4444-555555555555'
+
+"$sim" -w "$world" shutdown 5 crash > /dev/null 2>&1 || "$sim" -w "$world" crash 5 > /dev/null
+ok 'a hook hears of a shutdown, with the reason' wait_for heard 'shutdown shutdown 5 guest5 crash'
+
+op 13 /local/domain/5 > /dev/null
+"$sim" -w "$world" destroy 5 > /dev/null
+ok 'a hook hears that a domain is gone, by the name that it had' \
+   wait_for heard 'gone gone 5 guest5 crash'
+
+named 6
+"$sim" -w "$world" destroy 6 > /dev/null
+ok 'of a domain that did not shut down it hears that it was destroyed' \
+   wait_for heard 'gone gone 6 guest6 destroyed'
+is 'events of one domain come in their order' \
+   "$(grep ' 6 ' "$told" | cut -d' ' -f1 | tr '\n' ' ')" 'introduced gone '
+
+not_ok 'what is no proper name, or may be written by others, does not run' \
+       grep -qE 'backup|writable' "$told"
+
+hook 50-slow << TXT
+echo "slow \$\$" >> $told
+sleep 1000
+TXT
+named 7
+wait_for grep -q '^slow' "$told"
+ok 'the daemon serves while a hook runs' op "$OP_READ" /local/domain/7/name
+ok 'a hook that takes too long is killed, and that is said' wait_for said '50-slow .*killed'
+stop

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Sweeping up after dead domains.
+ *
+ * Why nothing of a living domain can go: the files are listed before the domains are.  A domain
+ * that came after the listing has no file in it; one that is listed and not among the domains
+ * was gone at the moment of the snapshot.  It may have come back since, with the same number and
+ * uuid, so the hypervisor is asked again under the lock.  If it comes back after that, its first
+ * store waits for the lock and finds a clean folder.
+ *
+ * Why nothing of a dead domain can stay: whoever stores asks for the domain under the same lock.
+ * Before us, he is seen by the listing under the lock; after us, he is told that it is gone.
+ * libxl takes a dying domain for alive: what it stores then is seen as an event by the keeper.
+ *
+ * Shut down is not dead: a corpse that is kept keeps its data.  Dying is dead: it will not run
+ * again, and whoever tears it down needs none of this.  The road not taken is to act on the
+ * store's own events: @releaseDomain also fires for corpses and in the midst of a soft reset.
+ */
+
+#include "userdata/sweep.h"
+#include "userdata/store-private.h"
+
+#include <string.h>
+
+GHashTable *
+xds_userdata_index_new (const GArray *domains)
+{
+  GHashTable *index = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < domains->len; i++)
+    {
+      XdsUserdataDomain *domain = &g_array_index (domains, XdsUserdataDomain, i);
+
+      g_hash_table_insert (index, GUINT_TO_POINTER (domain->domid), domain);
+    }
+  return index;
+}
+
+const XdsUserdataDomain *
+xds_userdata_index_find (GHashTable *index, const XdsUserdataName *name)
+{
+  const XdsUserdataDomain *domain = g_hash_table_lookup (index, GUINT_TO_POINTER (name->domid));
+
+  if (domain == NULL || domain->dying || strcmp (domain->uuid, name->uuid) != 0)
+    return NULL;
+  return domain;
+}
+
+static char *
+owner_key (guint domid, const char *uuid)
+{
+  return g_strdup_printf ("%u.%s", domid, uuid);
+}
+
+/* (transfer full): a set of keys of whoever is alive. */
+static GHashTable *
+living (const GArray *domains)
+{
+  GHashTable *set = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (guint i = 0; i < domains->len; i++)
+    {
+      const XdsUserdataDomain *domain = &g_array_index (domains, XdsUserdataDomain, i);
+
+      if (!domain->dying)
+        g_hash_table_add (set, owner_key (domain->domid, domain->uuid));
+    }
+  return set;
+}
+
+GArray *
+xds_userdata_sweep_decide (const GPtrArray *names, const GArray *domains)
+{
+  /* Who is done with: the living, and the dead that are in the result already. */
+  g_autoptr (GHashTable) settled = living (domains);
+  GArray *owners = g_array_new (FALSE, FALSE, sizeof (XdsUserdataOwner));
+
+  for (guint i = 0; i < names->len; i++)
+    {
+      XdsUserdataName name;
+      XdsUserdataOwner owner;
+
+      if (!xds_userdata_name_parse (names->pdata[i], &name) || name.domid == 0
+          || !g_hash_table_add (settled, owner_key (name.domid, name.uuid)))
+        continue;
+      owner.domid = name.domid;
+      memcpy (owner.uuid, name.uuid, sizeof owner.uuid);
+      g_array_append_val (owners, owner);
+    }
+  return owners;
+}
+
+/* DONE when the hypervisor says that it is gone or dying. */
+static XdsSweepResult
+ask_if_gone (XdsUserdataStore *store, const XdsUserdataOwner *owner, GError **error)
+{
+  g_autoptr (GError) local = NULL;
+  XdsUserdataDomain now;
+
+  if (xds_userdata_ask (store, owner->domid, TRUE, &now, &local))
+    return strcmp (now.uuid, owner->uuid) == 0 ? XDS_SWEEP_ALIVE : XDS_SWEEP_DONE;
+  if (g_error_matches (local, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_NO_DOMAIN))
+    return XDS_SWEEP_DONE;
+  g_propagate_error (error, g_steal_pointer (&local));
+  return XDS_SWEEP_FAILED;
+}
+
+static XdsSweepResult
+result_of (GError *local, GError **error)
+{
+  if (g_error_matches (local, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_BUSY))
+    {
+      g_error_free (local);
+      return XDS_SWEEP_BUSY;
+    }
+  g_propagate_error (error, local);
+  return XDS_SWEEP_FAILED;
+}
+
+/* The slow locks of libxl, each by taking it: its holder may still be at work. */
+static XdsSweepResult
+remove_slow_lock (XdsUserdataStore *store, const char *file, GError **error)
+{
+  GError *local = NULL;
+  XdsUserdataLock *lock
+      = xds_userdata_lock_take (store->backend, file, XDS_USERDATA_LOCK_TRY, &local);
+
+  if (lock == NULL)
+    return result_of (local, error);
+  xds_userdata_lock_release (lock);
+  return XDS_SWEEP_DONE;
+}
+
+static XdsSweepResult
+remove_slow_locks (XdsUserdataStore *store, const XdsUserdataOwner *owner, GError **error)
+{
+  g_autoptr (GPtrArray) names = xds_userdata_names (store, NULL, error);
+  XdsSweepResult result = names != NULL ? XDS_SWEEP_DONE : XDS_SWEEP_FAILED;
+
+  for (guint i = 0; result != XDS_SWEEP_FAILED && i < names->len; i++)
+    {
+      XdsUserdataName name;
+
+      if (xds_userdata_name_parse (names->pdata[i], &name) && name.letter == 'l'
+          && name.domid == owner->domid && strcmp (name.uuid, owner->uuid) == 0
+          && strcmp (name.userid, XDS_USERDATA_LOCK) != 0)
+        result = xds_sweep_worse (result, remove_slow_lock (store, names->pdata[i], error));
+    }
+  return result;
+}
+
+XdsSweepResult
+xds_userdata_sweep_owner (XdsUserdataStore *store, const XdsUserdataOwner *owner,
+                          XdsSweepLastFunc last, gpointer data, GError **error)
+{
+  g_autofree char *name
+      = xds_userdata_file_name ('l', owner->domid, owner->uuid, XDS_USERDATA_LOCK);
+  GError *local = NULL;
+  g_autoptr (XdsUserdataLock) lock
+      = xds_userdata_lock_take (store->backend, name, XDS_USERDATA_LOCK_TRY, &local);
+  XdsSweepResult result;
+
+  if (lock == NULL)
+    return result_of (local, error);
+  result = ask_if_gone (store, owner, error);
+  if (result != XDS_SWEEP_DONE)
+    return result;
+  if (last != NULL)
+    last (owner, data);
+  if (!xds_userdata_remove_files (store, owner->domid, owner->uuid, error))
+    return XDS_SWEEP_FAILED;
+  return remove_slow_locks (store, owner, error);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Domains that the store knows: those introduced, and those that a permission list or a limit
+ * names, since their death has to be noticed too.
+ *
+ * Death removes what the domain owned and strikes its id from all lists, at once and before
+ * anybody is told.  A domid that comes back with another unique id is another domain.
+ */
+
+#include "xsd/core/state.h"
+
+#include <stdlib.h>
+
+gboolean
+xds_domid_resident (const XdsEngine *engine, guint domid)
+{
+  return domid == 0 || domid == engine->store_domid;
+}
+
+gboolean
+xds_domid_privileged (const XdsEngine *engine, guint domid)
+{
+  return xds_domid_resident (engine, domid) || domid == engine->privileged_domid;
+}
+
+XdsDomain *
+xds_domain_find (XdsEngine *engine, guint domid)
+{
+  return g_hash_table_lookup (engine->domains, GUINT_TO_POINTER (domid));
+}
+
+static XdsDomain *
+domain_add (XdsEngine *engine, guint domid, guint64 unique_id)
+{
+  XdsDomain *domain = g_new0 (XdsDomain, 1);
+
+  domain->domid = domid;
+  domain->account = xds_account_ref (&engine->quotas, domid);
+  domain->unique_id = unique_id;
+  domain->features = XDS_FEATURES_ALL;
+  domain->target = -1;
+  g_hash_table_insert (engine->domains, GUINT_TO_POINTER (domid), domain);
+  engine->statistics.domains++;
+  return domain;
+}
+
+void
+xds_domain_free (XdsEngine *engine, XdsDomain *domain)
+{
+  g_hash_table_remove (engine->domains, GUINT_TO_POINTER (domain->domid));
+  engine->statistics.domains--;
+  xds_account_clear_limits (domain->account);
+  xds_account_unref (&engine->quotas, domain->account);
+  g_free (domain);
+}
+
+static gboolean
+ask_host (XdsEngine *engine, guint domid, XdsDomainState *ret_state)
+{
+  *ret_state = (XdsDomainState){ .domid = domid };
+  if (xds_domid_resident (engine, domid) || engine->host->domain_state == NULL)
+    return TRUE;
+  return engine->host->domain_state (engine->host_data, domid, ret_state) && !ret_state->dying;
+}
+
+static gboolean
+is_other (const XdsDomain *domain, guint64 unique_id)
+{
+  return domain->unique_id != 0 && unique_id != 0 && domain->unique_id != unique_id;
+}
+
+static gboolean
+is_served (const XdsDomain *domain)
+{
+  return domain->peer != NULL && domain->peer->serving;
+}
+
+XdsDomain *
+xds_domain_get (XdsEngine *engine, guint domid)
+{
+  XdsDomain *domain = xds_domain_find (engine, domid);
+  XdsDomainState state;
+
+  if (domid >= XDS_DOMID_FIRST_RESERVED || !ask_host (engine, domid, &state))
+    return NULL;
+  if (domain != NULL && is_other (domain, state.unique_id))
+    {
+      /* A request that the dead one had left in its ring: it must not end under its own feet, and
+         what it asks about itself is not there any more. */
+      if (is_served (domain))
+        return NULL;
+      xds_domain_release (engine, domain);
+      domain = NULL;
+    }
+  return domain != NULL ? domain : domain_add (engine, domid, state.unique_id);
+}
+
+/* --- introduction --- */
+
+static XdsStatus
+connect_domain (XdsEngine *engine, XdsDomain *domain, guint64 gfn, guint port)
+{
+  XdsStatus status = XDS_OK;
+
+  domain->peer = xds_peer_new (engine, domain, NULL);
+  if (engine->host->domain_connect != NULL)
+    status = engine->host->domain_connect (engine->host_data, domain->peer, domain->domid, gfn,
+                                           port);
+  if (status != XDS_OK)
+    xds_peer_free (domain->peer);
+  return status;
+}
+
+XdsStatus
+xds_domain_introduce (XdsEngine *engine, guint domid, guint64 gfn, guint port)
+{
+  XdsDomain *domain = xds_domid_resident (engine, domid) ? NULL : xds_domain_get (engine, domid);
+
+  if (domain == NULL || is_served (domain))
+    return XDS_EINVAL;
+  if (domain->introduced)
+    {
+      xds_peer_reset (domain->peer);
+      if (engine->host->domain_reconnect == NULL)
+        return XDS_OK;
+      return engine->host->domain_reconnect (engine->host_data, domain->peer, domid, port);
+    }
+  if (connect_domain (engine, domain, gfn, port) != XDS_OK)
+    return XDS_EINVAL;
+  domain->introduced = TRUE;
+  xds_fire_domain (engine, "@introduceDomain", domid, TRUE, TRUE);
+  if (engine->host->domain_introduced != NULL)
+    engine->host->domain_introduced (engine->host_data, domid);
+  return XDS_OK;
+}
+
+XdsPeer *
+xds_engine_add_domain_peer (XdsEngine *engine, guint domid)
+{
+  XdsDomain *domain = xds_domain_find (engine, domid);
+
+  if (domain == NULL)
+    domain = domain_add (engine, domid, 0);
+  if (domain->peer == NULL)
+    domain->peer = xds_peer_new (engine, domain, NULL);
+  domain->introduced = TRUE;
+  return domain->peer;
+}
+
+XdsPeer *
+xds_engine_domain_peer (XdsEngine *engine, guint domid)
+{
+  XdsDomain *domain = xds_domain_find (engine, domid);
+
+  return domain != NULL ? domain->peer : NULL;
+}
+
+/* --- death --- */
+
+/* The outermost ancestor of @node, or itself, that @domid owns. */
+static XdsNode *
+outermost_owned (XdsNode *node, guint domid)
+{
+  XdsNode *top = node;
+
+  for (XdsNode *up = node->parent; up != NULL; up = up->parent)
+    if (xds_acl_owner (up->acl) == domid && !(up->flags & XDS_NODE_FIXED))
+      top = up;
+  return top;
+}
+
+static void
+give_to (XdsEngine *engine, XdsNode *node, guint domid)
+{
+  XdsAcl *acl = xds_acl_with_owner (&engine->store.acls, node->acl, domid);
+
+  xds_store_set_acl (&engine->store, node, acl);
+  xds_acl_unref (&engine->store.acls, acl);
+}
+
+static void
+remove_owned (XdsEngine *engine, XdsAcl *acl, guint domid)
+{
+  while (acl->nodes != NULL)
+    {
+      XdsNode *node = acl->nodes;
+
+      if (engine->keep_orphans || (node->flags & XDS_NODE_FIXED))
+        {
+          give_to (engine, node, engine->privileged_domid);
+          continue;
+        }
+      node = outermost_owned (node, domid);
+      xds_fire_node (engine, node, NULL);
+      xds_store_remove (&engine->store, node);
+    }
+}
+
+static void
+strike (XdsEngine *engine, XdsAcl *acl, guint domid)
+{
+  XdsAcl *rest = xds_acl_without (&engine->store.acls, acl, domid);
+
+  while (acl->nodes != NULL)
+    xds_store_set_acl (&engine->store, acl->nodes, rest);
+  xds_acl_unref (&engine->store.acls, rest);
+}
+
+/* Owned ones first: who inherits a kept orphan may be on a list that names the domain as well. */
+static void
+forget_domid (XdsEngine *engine, guint domid)
+{
+  for (guint pass = 0; pass < 2; pass++)
+    {
+      g_autoptr (GPtrArray) lists = xds_acl_table_naming (&engine->store.acls, domid);
+
+      for (guint i = 0; i < lists->len; i++)
+        {
+          XdsAcl *acl = lists->pdata[i];
+          gboolean owned = xds_acl_owner (acl) == domid;
+
+          if (owned && pass == 0)
+            remove_owned (engine, acl, domid);
+          if (!owned && pass == 1)
+            strike (engine, acl, domid);
+          if (owned == (pass == 0))
+            xds_acl_retire (&engine->store.acls, acl);
+          xds_acl_unref (&engine->store.acls, acl);
+        }
+    }
+}
+
+static void
+forget_target (XdsEngine *engine, guint domid)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  if (!engine->any_target)
+    return;
+  g_hash_table_iter_init (&iter, engine->domains);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    if (((XdsDomain *) value)->target == (gint) domid)
+      ((XdsDomain *) value)->target = -1;
+}
+
+void
+xds_domain_release (XdsEngine *engine, XdsDomain *domain)
+{
+  guint domid = domain->domid;
+  gboolean introduced = domain->introduced;
+
+  if (domain->peer != NULL)
+    {
+      xds_peer_reset (domain->peer);
+      if (engine->host->domain_disconnect != NULL)
+        engine->host->domain_disconnect (engine->host_data, domain->peer, domid);
+      xds_peer_free (domain->peer);
+    }
+  xds_domain_free (engine, domain);
+  forget_target (engine, domid);
+  forget_domid (engine, domid);
+  if (!introduced)
+    return;
+  xds_fire_domain (engine, "@releaseDomain", domid, TRUE, TRUE);
+  if (engine->host->domain_released != NULL)
+    engine->host->domain_released (engine->host_data, domid);
+}
+
+/* --- what the hypervisor says --- */
+
+/* TRUE if the domain has shut down and nobody was told the bare event yet. */
+static gboolean
+apply_state (XdsEngine *engine, XdsDomain *domain, const XdsDomainState *state)
+{
+  if (xds_domid_resident (engine, domain->domid))
+    return FALSE;
+  if (state == NULL || state->dying || is_other (domain, state->unique_id))
+    {
+      xds_domain_release (engine, domain);
+      return FALSE;
+    }
+  if (domain->unique_id == 0)
+    domain->unique_id = state->unique_id;
+  if (!domain->introduced || !state->shutdown || domain->shutdown)
+    return FALSE;
+  domain->shutdown = TRUE;
+  xds_fire_domain (engine, "@releaseDomain", domain->domid, FALSE, TRUE);
+  return TRUE;
+}
+
+static int
+by_domid (const void *a, const void *b)
+{
+  const XdsDomainState *x = a, *y = b;
+
+  return x->domid < y->domid ? -1 : x->domid > y->domid;
+}
+
+static int
+compare_ids (gconstpointer a, gconstpointer b)
+{
+  const XdsDomain *x = a, *y = b;
+
+  return x->domid < y->domid ? -1 : x->domid > y->domid;
+}
+
+void
+xds_engine_domains (XdsEngine *engine, const XdsDomainState *domains, gsize n)
+{
+  /* In order of their ids, so that a run can be repeated. */
+  g_autoptr (GList) known = g_list_sort (g_hash_table_get_values (engine->domains), compare_ids);
+  gboolean any = FALSE;
+
+  for (GList *l = known; l != NULL; l = l->next)
+    {
+      XdsDomain *domain = l->data;
+      const XdsDomainState probe = { .domid = domain->domid };
+
+      any |= apply_state (engine, domain,
+                          n > 0 ? bsearch (&probe, domains, n, sizeof probe, by_domid) : NULL);
+    }
+  if (any)
+    xds_fire_domain (engine, "@releaseDomain", 0, TRUE, FALSE);
+}
+
+void
+xds_engine_domain_changed (XdsEngine *engine, guint domid, const XdsDomainState *state)
+{
+  XdsDomain *domain = xds_domain_find (engine, domid);
+
+  if (domain != NULL && apply_state (engine, domain, state))
+    xds_fire_domain (engine, "@releaseDomain", domid, TRUE, FALSE);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The façade.  What a host may do with the store, in terms of the parts.
+ */
+
+#include "xsd/core/state.h"
+
+#include <string.h>
+
+/* Rare among clients that wait now and then: for them nothing changes. */
+#define FAVOUR_AFTER 8
+
+XdsEngine *
+xds_engine_new (const XdsHost *host, void *data)
+{
+  XdsEngine *engine = g_new0 (XdsEngine, 1);
+
+  engine->host = host;
+  engine->host_data = data;
+  engine->favour_after = FAVOUR_AFTER;
+  engine->scratch = g_malloc (XDS_PAYLOAD_MAX);
+  engine->domains = g_hash_table_new (NULL, NULL);
+  xds_quotas_init (&engine->quotas);
+  xds_store_init (&engine->store, &engine->quotas);
+  xds_watches_init (&engine->watches);
+  return engine;
+}
+
+void
+xds_engine_free (XdsEngine *engine)
+{
+  g_autoptr (GList) domains = NULL;
+
+  if (engine == NULL)
+    return;
+  while (engine->peers != NULL)
+    xds_peer_free (engine->peers);
+  domains = g_hash_table_get_values (engine->domains);
+  for (GList *l = domains; l != NULL; l = l->next)
+    xds_domain_free (engine, l->data);
+  g_hash_table_unref (engine->domains);
+  xds_watches_clear (&engine->watches);
+  xds_store_clear (&engine->store);
+  xds_quotas_clear (&engine->quotas);
+  g_free (engine->spare_in);
+  g_free (engine->spare_out);
+  g_free (engine->scratch);
+  g_free (engine);
+}
+
+void
+xds_engine_seed (guint64 seed)
+{
+  xds_name_hash_seed (seed);
+}
+
+void
+xds_engine_set_store_domid (XdsEngine *engine, guint domid)
+{
+  engine->store_domid = domid;
+}
+
+void
+xds_engine_set_privileged_domid (XdsEngine *engine, guint domid)
+{
+  engine->privileged_domid = domid;
+}
+
+void
+xds_engine_set_keep_orphans (XdsEngine *engine, gboolean keep)
+{
+  engine->keep_orphans = keep;
+}
+
+void
+xds_engine_set_favour_after (XdsEngine *engine, guint conflicts)
+{
+  engine->favour_after = conflicts;
+}
+
+XdsPeer *
+xds_engine_add_socket_peer (XdsEngine *engine, const XdsSocketIdentity *identity)
+{
+  return xds_peer_new (engine, NULL, identity);
+}
+
+void
+xds_engine_remove_peer (XdsEngine *engine, XdsPeer *peer)
+{
+  (void) engine;
+  if (peer != NULL)
+    xds_peer_free (peer);
+}
+
+/* --- time --- */
+
+void
+xds_engine_tick (XdsEngine *engine, gint64 now)
+{
+  engine->now = MAX (engine->now, now);
+}
+
+gint64
+xds_engine_next_deadline (XdsEngine *engine)
+{
+  (void) engine;
+  return -1; /* nothing here happens by itself */
+}
+
+/* --- quotas --- */
+
+const char *const *
+xds_engine_quota_names (void)
+{
+  static const char *const names[] = {
+#define XDS_QUOTA(enumerator, name, value, text) name,
+#include "xsd/core/quota.def"
+#undef XDS_QUOTA
+    NULL
+  };
+
+  return names;
+}
+
+gboolean
+xds_engine_set_quota (XdsEngine *engine, const char *name, guint64 value)
+{
+  int quota = xds_quota_from_name (name);
+
+  if (quota < 0)
+    return FALSE;
+  engine->quotas.limit[quota] = value;
+  return TRUE;
+}
+
+gboolean
+xds_engine_get_quota (XdsEngine *engine, const char *name, guint64 *ret_value)
+{
+  int quota = xds_quota_from_name (name);
+
+  if (quota < 0)
+    return FALSE;
+  *ret_value = engine->quotas.limit[quota];
+  return TRUE;
+}
+
+void
+xds_engine_notice (XdsEngine *engine, XdsNoticeKind kind, XdsPeer *peer, guint domid,
+                   const char *what, const char *path, guint64 used, guint64 allowed)
+{
+  const XdsNotice notice = {
+    .kind = kind,
+    .domid = domid,
+    .peer = peer,
+    .what = what,
+    .path = path,
+    .op = engine->op,
+    .used = used,
+    .allowed = allowed,
+  };
+
+  if (engine->host->notice != NULL)
+    engine->host->notice (engine->host_data, &notice);
+}
+
+/* --- nodes --- */
+
+XdsStatus
+xds_engine_write (XdsEngine *engine, const char *text, const void *value, gsize len)
+{
+  XdsStore *store = &engine->store;
+  XdsNode *node, *near;
+  XdsSpan name;
+  XdsPath path;
+  gsize pos;
+
+  if (text[0] != '/' || len > XDS_PAYLOAD_MAX
+      || xds_path_init (&path, text, strlen (text), 0, 0, XDS_PATH_NODE) != XDS_OK)
+    return XDS_EINVAL;
+  node = xds_store_find (store, path.text, path.len, &near, &pos);
+  if (node == NULL)
+    for (node = near; xds_path_next (path.text, path.len, &pos, &name.data, &name.len);)
+      node = xds_store_create (store, node, name.data, name.len, near->acl, NULL, 0);
+  xds_store_set_value (store, node, value, len);
+  xds_fire_node (engine, node, NULL);
+  return XDS_OK;
+}
+
+const guint8 *
+xds_engine_read (XdsEngine *engine, const char *text, gsize *ret_len)
+{
+  const XdsNode *node = NULL;
+  XdsPath path;
+
+  if (text[0] == '/' && xds_path_init (&path, text, strlen (text), 0, 0, XDS_PATH_NODE) == XDS_OK)
+    node = xds_store_find (&engine->store, path.text, path.len, NULL, NULL);
+  if (node == NULL)
+    return NULL;
+  *ret_len = node->value_len;
+  return xds_node_value (node);
+}
+
+void
+xds_engine_fire (XdsEngine *engine, const char *path)
+{
+  xds_fire_path (engine, path);
+}
+
+/* --- figures --- */
+
+void
+xds_engine_statistics (XdsEngine *engine, XdsStatistics *ret_statistics)
+{
+  *ret_statistics = engine->statistics;
+  ret_statistics->nodes = engine->store.n_nodes - 1; /* the parent of the special ones is ours */
+  ret_statistics->node_bytes = engine->store.bytes;
+}

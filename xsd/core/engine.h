@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The store as the outside sees it: the only header of the core that others include.
+ *
+ * The engine is a function of bytes, domain events and time.  It opens nothing, waits for
+ * nothing, knows no clock.  Bytes of a peer come in by xds_peer_input() and xds_peer_filled(),
+ * answers and events go out by xds_peer_output() and xds_peer_drained().  What it needs of the
+ * world it asks of an XdsHost, each member of which may be NULL.
+ *
+ * Not thread-safe: one engine, one thread.
+ */
+
+#include <glib.h>
+
+#include "xsd/wire/limits.h"
+#include "xsd/wire/status.h"
+
+typedef struct XdsEngine XdsEngine;
+typedef struct XdsPeer XdsPeer;
+
+/* A domain as the hypervisor knows it. */
+typedef struct
+{
+  guint domid;
+  gboolean shutdown; /* stopped by itself, perhaps kept */
+  gboolean dying;    /* will never run again: for the store it is gone */
+  guint reason;      /* of the shutdown */
+  guint64 unique_id; /* tells incarnations of a domid apart; 0 where unknown */
+} XdsDomainState;
+
+/* Something an administrator wants to know.  domid is that of the domain concerned. */
+typedef enum
+{
+  XDS_NOTICE_QUOTA,       /* a hard limit was met: what = quota, used, allowed */
+  XDS_NOTICE_QUOTA_SOFT,  /* 80 % of a limit, or the soft limit of memory */
+  XDS_NOTICE_EVENTS_LOST, /* a reader did not read: what = path, used = number lost so far */
+  XDS_NOTICE_PROTOCOL,    /* a peer broke the protocol: what = how */
+  XDS_NOTICE_SNAPSHOT,    /* a transaction was doomed because it pinned too much: used, allowed */
+} XdsNoticeKind;
+
+typedef struct
+{
+  XdsNoticeKind kind;
+  guint domid;
+  XdsPeer *peer;    /* (nullable) */
+  const char *what; /* name of the quota, path, or a few words */
+  const char *path; /* (nullable) of the request */
+  const char *op;   /* (nullable) of the request that is under way, whoever's it is */
+  guint64 used, allowed;
+} XdsNotice;
+
+/* One request and its answer, or one event, for the access log and the tracer. */
+typedef struct
+{
+  XdsPeer *peer;
+  gboolean is_event;
+  guint type; /* of the request */
+  guint32 req_id, tx_id;
+  XdsStatus status;
+  const char *payload; /* (array length=payload_len) of the request, or path NUL token NUL */
+  gsize payload_len;
+} XdsTrace;
+
+typedef struct
+{
+  /* @peer has output, or has buffered requests again: drain and serve it.  Level, not edge: may
+     be called again for a peer that is on the host's list already. */
+  void (*peer_ready) (void *data, XdsPeer *peer);
+
+  /* @peer broke the protocol: its bytes are not taken any more.  @ring_error is what to tell in its
+     ring (XDS_RING_ERROR_*).  A socket's peer is to be removed with xds_engine_remove_peer(), but
+     not from inside this call; a domain's stays, until the domain is introduced again, its ring
+     reconnects (xds_peer_reset() revives it) or the domain dies. */
+  void (*peer_failed) (void *data, XdsPeer *peer, guint ring_error);
+
+  /* Does @domid exist, and how?  FALSE if not.  Without this member every domid exists. */
+  gboolean (*domain_state) (void *data, guint domid, XdsDomainState *ret_state);
+
+  /* INTRODUCE of a domain that is not connected: make its ring reachable, or say why not.
+     @peer is new and the host may attach its transport to it. */
+  XdsStatus (*domain_connect) (void *data, XdsPeer *peer, guint domid, guint64 gfn, guint port);
+
+  /* INTRODUCE again of a domain that is connected: rebind @port, empty the ring, clear its
+     error. */
+  XdsStatus (*domain_reconnect) (void *data, XdsPeer *peer, guint domid, guint port);
+
+  /* The domain's ring is to be given up; @peer is freed when this returns. */
+  void (*domain_disconnect) (void *data, XdsPeer *peer, guint domid);
+
+  /* CONTROL sub-commands that are the host's: "log", "logfile", "memreport", ...
+     Append the answer's text.  @args: the sub-command and what follows it.  XDS_EINVAL for one
+     that is unknown. */
+  XdsStatus (*control) (void *data, XdsPeer *peer, const char *const *args, GString *answer);
+
+  /* CONTROL print. */
+  void (*print) (void *data, const char *text);
+
+  void (*notice) (void *data, const XdsNotice *notice);
+  void (*trace) (void *data, const XdsTrace *trace);
+
+  /* The store saw a domain come (introduced) or go for good, for whom ties things to it. */
+  void (*domain_introduced) (void *data, guint domid);
+  void (*domain_released) (void *data, guint domid);
+} XdsHost;
+
+/* --- life --- */
+
+/* @host must stay valid as long as the engine. */
+XdsEngine *xds_engine_new (const XdsHost *host, void *data);
+void xds_engine_free (XdsEngine *engine);
+
+/* Sets which domain serves the store (default 0), whose home relative paths of sockets are in, and
+   which other domain's ring is privileged (default 0). */
+void xds_engine_set_store_domid (XdsEngine *engine, guint domid);
+void xds_engine_set_privileged_domid (XdsEngine *engine, guint domid);
+
+/* Nodes of a dead domain go to the privileged domain instead of being removed. */
+void xds_engine_set_keep_orphans (XdsEngine *engine, gboolean keep);
+
+/* After how many conflicts in a row the next transaction of a privileged peer goes before others
+   (default 8); 0: never. */
+void xds_engine_set_favour_after (XdsEngine *engine, guint conflicts);
+
+/* --- peers --- */
+
+typedef struct
+{
+  gint pid; /* 0 unknown */
+  guint uid, gid;
+} XdsSocketIdentity;
+
+/* A privileged peer on a socket.  (transfer none): owned by the engine. */
+XdsPeer *xds_engine_add_socket_peer (XdsEngine *engine, const XdsSocketIdentity *identity);
+
+/* A ring that is there without INTRODUCE: the domain that we serve from.  Fires no event. */
+XdsPeer *xds_engine_add_domain_peer (XdsEngine *engine, guint domid);
+
+/* The ring peer of a connected domain, or NULL. */
+XdsPeer *xds_engine_domain_peer (XdsEngine *engine, guint domid);
+
+void xds_engine_remove_peer (XdsEngine *engine, XdsPeer *peer);
+
+/* The host's own pointer of a peer. */
+void xds_peer_set_data (XdsPeer *peer, void *data);
+void *xds_peer_get_data (XdsPeer *peer);
+
+gboolean xds_peer_is_domain (XdsPeer *peer);
+guint xds_peer_domid (XdsPeer *peer);     /* of a socket: the store domain's */
+guint64 xds_peer_id (XdsPeer *peer);      /* unique since the engine began */
+guint32 xds_peer_features (XdsPeer *peer); /* what a ring's server_features should say */
+const XdsSocketIdentity *xds_peer_identity (XdsPeer *peer); /* NULL for a ring */
+
+/* --- bytes in --- */
+
+/*
+ * Where to put bytes of @peer, and how many fit.  No room (0) means: do not read now, the peer
+ * has answers to take first, or requests to be served.
+ */
+gsize xds_peer_input (XdsPeer *peer, guint8 **ret_room);
+
+/* @n bytes were put there.  Nothing is executed yet. */
+void xds_peer_filled (XdsPeer *peer, gsize n);
+
+/*
+ * Executes buffered requests, at most @budget of them, and stops before when the peer's answers
+ * pile up.  TRUE if a whole request is left that could be served right away.
+ */
+gboolean xds_peer_serve (XdsPeer *peer, guint budget);
+
+/* Would bytes of @peer be taken now? */
+gboolean xds_peer_wants_input (XdsPeer *peer);
+
+/* Forgets partial packets, queued output, watches and transactions, and that the peer failed: a
+   ring that starts anew. */
+void xds_peer_reset (XdsPeer *peer);
+
+/* --- bytes out --- */
+
+/* What to send, in one piece; 0 if there is nothing. Valid until the next call for this peer. */
+gsize xds_peer_output (XdsPeer *peer, const guint8 **ret_bytes);
+
+/* The first @n bytes of it were sent. */
+void xds_peer_drained (XdsPeer *peer, gsize n);
+
+/* --- events --- */
+
+/* All domains that there are, at one moment, ordered by domid: whoever is missing is gone. */
+void xds_engine_domains (XdsEngine *engine, const XdsDomainState *domains, gsize n);
+
+/* One domain changed; @state NULL: it is gone. */
+void xds_engine_domain_changed (XdsEngine *engine, guint domid, const XdsDomainState *state);
+
+/* Time, in microseconds of a clock that only goes forward, and when it wants to be told next (-1:
+   no need). */
+void xds_engine_tick (XdsEngine *engine, gint64 now);
+gint64 xds_engine_next_deadline (XdsEngine *engine);
+
+/* Makes names hash differently in each process; before the first engine. */
+void xds_engine_seed (guint64 seed);
+
+/* --- limits --- */
+
+/* Global default of a quota by name ("nodes", "watches", ..., "soft-memory"); 0 is unlimited.
+   FALSE for an unknown name. */
+gboolean xds_engine_set_quota (XdsEngine *engine, const char *name, guint64 value);
+gboolean xds_engine_get_quota (XdsEngine *engine, const char *name, guint64 *ret_value);
+
+/* The names of all quotas, NULL-terminated. */
+const char *const *xds_engine_quota_names (void);
+
+/* "READ", "WRITE", ...; NULL for a type that there is not. */
+const char *xds_op_name (guint type);
+
+/* --- nodes, for the composition root and for tests; no peer, no permission, no quota --- */
+
+/* Writes @path (absolute), creating parents, with events. */
+XdsStatus xds_engine_write (XdsEngine *engine, const char *path, const void *value, gsize len);
+
+/* The value of @path, borrowed until the next change; NULL if there is no such node. */
+const guint8 *xds_engine_read (XdsEngine *engine, const char *path, gsize *ret_len);
+
+/* Fires watches of an absolute or special path for privileged peers ("@userdata/3/xl"). */
+void xds_engine_fire (XdsEngine *engine, const char *path);
+
+/* --- figures --- */
+
+typedef struct
+{
+  guint64 nodes, node_bytes; /* node_bytes: memory of all nodes with names and values */
+  guint64 watches, transactions, peers, domains;
+  guint64 requests, errors, events, events_lost, events_merged, conflicts, commits;
+} XdsStatistics;
+
+void xds_engine_statistics (XdsEngine *engine, XdsStatistics *ret_statistics);
+
+/* Walks everything and checks each invariant; NULL, or (transfer full) what is wrong. */
+char *xds_engine_check (XdsEngine *engine);

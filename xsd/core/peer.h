@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A client as the core sees it: who it is, what it sent and has not been answered, what it has
+ * not taken yet, its watches and its transactions.
+ */
+
+#include "xsd/core/engine.h"
+#include "xsd/core/txn.h"
+#include "xsd/core/watch.h"
+#include "xsd/wire/msg.h"
+
+typedef struct XdsDomain XdsDomain;
+
+/* Room for pipelined requests; at least one message.  More costs fairness, not throughput. */
+#define XDS_PEER_INPUT 8192
+
+/* Bytes waiting for a peer, above which it is not served, and events are merged and counted. */
+#define XDS_PEER_OUTPUT_DOMAIN 32768
+#define XDS_PEER_OUTPUT_SOCKET 262144
+
+/* Events kept back for a peer that is above that. */
+#define XDS_PEER_HELD_DOMAIN 1024
+#define XDS_PEER_HELD_SOCKET 65536
+#define XDS_PEER_HELD_BYTES (16 << 20)
+
+typedef struct
+{
+  guint8 *data; /* (owned) (nullable) while something is in it */
+  guint32 start, end, capacity;
+} XdsBuffer;
+
+typedef struct XdsHeld XdsHeld;
+
+struct XdsPeer
+{
+  XdsEngine *engine;   /* (unowned) */
+  XdsDomain *domain;   /* (unowned) (nullable) NULL: a socket */
+  XdsAccount *account; /* (owned) a reference */
+  void *data;          /* (unowned) the host's */
+  XdsPeer *prev, *next;
+  guint64 id;
+  XdsBuffer in, out;
+  XdsHeld *held;      /* (owned) (nullable) */
+  XdsWatch *watches;  /* (owned) newest first */
+  GPtrArray *txns;    /* (owned) (nullable) */
+  guint64 part_generation; /* where the last part of a listing ended */
+  guint32 part_offset, part_entry;
+  guint32 last_txn_id;
+  guint32 n_watches;
+  guint32 n_answers;  /* in out, not taken yet */
+  guint32 charged;    /* bytes of output, charged to the account */
+  guint32 n_lost;     /* events, since its queue was empty last */
+  guint32 n_conflicts, conflict_place; /* of its transactions: in a row, and where last */
+  guint64 losing_since; /* as the engine's n_losers counts; 0: it is not */
+  XdsSocketIdentity identity;
+  guint privileged : 1;
+  guint serving : 1;
+  guint told : 1;   /* the host knows that there is something to do */
+  guint failed : 1; /* broke the protocol: its bytes are not read any more */
+};
+
+XdsPeer *xds_peer_new (XdsEngine *engine, XdsDomain *domain, const XdsSocketIdentity *identity);
+void xds_peer_free (XdsPeer *peer);
+
+/* Appends an answer. */
+void xds_peer_answer (XdsPeer *peer, const XdsMsgHeader *header, const void *payload, gsize len);
+
+/* Queues an event, or keeps it back, or drops it where the peer does not read. */
+void xds_peer_event (XdsPeer *peer, const char *path, gsize path_len, const XdsWatch *watch);
+
+XdsTxn *xds_peer_find_txn (XdsPeer *peer, guint32 id);
+XdsTxn *xds_peer_start_txn (XdsPeer *peer);
+void xds_peer_end_txn (XdsPeer *peer, XdsTxn *txn);
+void xds_txn_recharge (XdsTxn *txn);
+
+static inline XdsTxn *
+xds_txn_of_snapshot (XdsSnapshot *snapshot)
+{
+  return (XdsTxn *) ((guint8 *) snapshot - G_STRUCT_OFFSET (XdsTxn, snapshot));
+}
+
+void xds_peer_free_watch (XdsPeer *peer, XdsWatch *watch);
+void xds_peer_drop_watches (XdsPeer *peer);
+void xds_peer_drop_txns (XdsPeer *peer);
+
+/* Whom permissions are checked for. */
+guint xds_peer_actor (const XdsPeer *peer);
+gint xds_peer_target (const XdsPeer *peer);
+
+/* Stops reading it, and tells the host. */
+void xds_peer_fail (XdsPeer *peer, guint ring_error, const char *what);

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Rules of reading.  Walking a path reads the existence of each name on it; for a name that is
+ * absent, its absence.  A check of permissions reads them; creation reads those of the parent that
+ * are inherited.  Creating does not read the parent's listing: so two transactions that create
+ * different children never meet.  Removing does not read what is below: what others put there
+ * meanwhile goes with it.
+ *
+ * The road not taken: replay of the requests against the newest tree.  It finds fewer conflicts
+ * where a changed value does not change an answer, but costs the whole transaction once more at
+ * each commit, and what it has to compare grows with the answers.
+ */
+
+#include "xsd/core/txn.h"
+
+#include <string.h>
+
+static guint
+node_hash (gconstpointer key)
+{
+  const XdsTxnNode *node = key;
+
+  return g_direct_hash (node->parent) * 31 + xds_name_hash (node->name, node->name_len);
+}
+
+static gboolean
+node_equal (gconstpointer a, gconstpointer b)
+{
+  const XdsTxnNode *x = a, *y = b;
+
+  return x->parent == y->parent && x->name_len == y->name_len
+         && memcmp (x->name, y->name, x->name_len) == 0;
+}
+
+static XdsTxnNode *
+node_alloc (XdsTxnNode *parent, const char *name, gsize len)
+{
+  XdsTxnNode *node = g_malloc0 (sizeof (XdsTxnNode) + len);
+
+  node->parent = parent;
+  node->name_len = len;
+  node->name = memcpy (node + 1, name, len);
+  return node;
+}
+
+static void
+forget_writes (XdsTxn *txn, XdsTxnNode *node)
+{
+  if (node->acl != NULL)
+    xds_acl_unref (&txn->store->acls, g_steal_pointer (&node->acl));
+  if (node->value != NULL)
+    txn->bytes -= g_bytes_get_size (node->value);
+  g_clear_pointer (&node->value, g_bytes_unref);
+  g_clear_pointer (&node->created, g_ptr_array_unref);
+  node->flags &= ~(XDS_TXN_CREATED | XDS_TXN_VALUE | XDS_TXN_ACL | XDS_TXN_EXISTS);
+}
+
+static void
+forget_listing (XdsTxn *txn, XdsTxnNode *node)
+{
+  if (node->listing == NULL)
+    return;
+  txn->bytes -= node->listing->allocated_len;
+  g_string_free (g_steal_pointer (&node->listing), TRUE);
+}
+
+/* --- the order in which commit goes: as nodes were met, but new ones as they were created --- */
+
+static void
+close_holes (XdsTxn *txn)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < txn->order->len; i++)
+    {
+      XdsTxnNode *node = txn->order->pdata[i];
+
+      if (node == NULL)
+        continue;
+      node->at = n;
+      txn->order->pdata[n++] = node;
+    }
+  g_ptr_array_set_size (txn->order, n);
+  txn->n_holes = 0;
+}
+
+static void
+put_last (XdsTxn *txn, XdsTxnNode *node)
+{
+  node->at = txn->order->len;
+  g_ptr_array_add (txn->order, node);
+}
+
+static void
+move_last (XdsTxn *txn, XdsTxnNode *node)
+{
+  if (node->at + 1 == txn->order->len)
+    return;
+  txn->order->pdata[node->at] = NULL;
+  if (++txn->n_holes > txn->order->len / 2)
+    close_holes (txn);
+  put_last (txn, node);
+}
+
+static XdsTxnNode *
+make_top (XdsTxn *txn, XdsNode *base, const char *name)
+{
+  XdsTxnNode *node = node_alloc (NULL, name, strlen (name));
+
+  node->base = base;
+  node->flags = XDS_TXN_EXISTS;
+  put_last (txn, node);
+  return node;
+}
+
+XdsTxn *
+xds_txn_new (XdsStore *store, guint32 id)
+{
+  XdsTxn *txn = g_new0 (XdsTxn, 1);
+
+  txn->id = id;
+  txn->store = store;
+  txn->nodes = g_hash_table_new (node_hash, node_equal);
+  txn->order = g_ptr_array_new ();
+  txn->top = make_top (txn, store->root, "/");
+  txn->special = make_top (txn, store->special, "@");
+  xds_snapshot_take (&store->history, &txn->snapshot);
+  return txn;
+}
+
+static void
+forget_all (XdsTxn *txn)
+{
+  for (guint i = 0; i < txn->order->len; i++)
+    {
+      XdsTxnNode *node = txn->order->pdata[i];
+
+      if (node == NULL)
+        continue;
+      forget_writes (txn, node);
+      forget_listing (txn, node);
+      g_free (node);
+    }
+  g_ptr_array_set_size (txn->order, 0);
+  txn->n_holes = 0;
+  g_hash_table_remove_all (txn->nodes);
+  txn->top = txn->special = NULL;
+  txn->bytes = 0;
+  xds_snapshot_release (&txn->snapshot);
+}
+
+void
+xds_txn_free (XdsTxn *txn)
+{
+  if (txn == NULL)
+    return;
+  forget_all (txn);
+  g_hash_table_unref (txn->nodes);
+  g_ptr_array_unref (txn->order);
+  g_free (txn);
+}
+
+void
+xds_txn_doom (XdsTxn *txn)
+{
+  forget_all (txn);
+  txn->doomed = TRUE;
+}
+
+/* --- looking --- */
+
+/* Are names below @node to be looked up in the snapshot? */
+static gboolean
+shows_base (const XdsTxnNode *node)
+{
+  return node->base != NULL && (node->flags & (XDS_TXN_EXISTS | XDS_TXN_REMOVED)) == XDS_TXN_EXISTS;
+}
+
+static XdsTxnNode *
+child_of (XdsTxn *txn, XdsTxnNode *parent, const char *name, gsize len)
+{
+  const XdsTxnNode probe = { .parent = parent, .name = name, .name_len = len };
+  XdsTxnNode *node = g_hash_table_lookup (txn->nodes, &probe);
+
+  if (node != NULL)
+    return node;
+  node = node_alloc (parent, name, len);
+  if (shows_base (parent))
+    {
+      node->base = xds_snapshot_child (&txn->snapshot, parent->base, name, len);
+      node->flags = XDS_TXN_READ_NAME | (node->base != NULL ? XDS_TXN_EXISTS : 0);
+    }
+  txn->bytes += sizeof (XdsTxnNode) + len + 64;
+  g_hash_table_add (txn->nodes, node);
+  put_last (txn, node);
+  return node;
+}
+
+static void
+count_target (XdsTxn *txn, XdsTxnNode *node)
+{
+  txn->n_targets += (node->flags & XDS_TXN_TARGET) == 0;
+  node->flags |= XDS_TXN_TARGET;
+}
+
+XdsTxnNode *
+xds_txn_find (XdsTxn *txn, const char *text, gsize len, XdsTxnNode **ret_near, gsize *ret_pos)
+{
+  XdsTxnNode *node = text[0] == '@' ? txn->special : txn->top, *child;
+  gsize pos = text[0] == '@' ? 0 : 1, start, name_len;
+  const char *name;
+
+  for (start = pos; xds_path_next (text, len, &pos, &name, &name_len); start = pos)
+    {
+      child = child_of (txn, node, name, name_len);
+      if ((child->flags & XDS_TXN_EXISTS) == 0)
+        {
+          count_target (txn, child);
+          if (ret_near != NULL)
+            *ret_near = node;
+          if (ret_pos != NULL)
+            *ret_pos = start;
+          return NULL;
+        }
+      node = child;
+    }
+  count_target (txn, node);
+  return node;
+}
+
+const guint8 *
+xds_txn_value (XdsTxn *txn, XdsTxnNode *node, gsize *ret_len)
+{
+  *ret_len = 0;
+  if (node->flags & XDS_TXN_VALUE)
+    {
+      const guint8 *value = g_bytes_get_data (node->value, ret_len);
+
+      return *ret_len > 0 ? value : (const guint8 *) ""; /* of no bytes GBytes says NULL */
+    }
+  if (node->flags & XDS_TXN_CREATED)
+    return (const guint8 *) "";
+  node->flags |= XDS_TXN_READ_VALUE;
+  return xds_snapshot_value (&txn->snapshot, node->base, ret_len);
+}
+
+XdsAcl *
+xds_txn_acl (XdsTxn *txn, XdsTxnNode *node)
+{
+  if (node->acl != NULL)
+    return node->acl;
+  node->flags |= XDS_TXN_READ_ACL;
+  return xds_snapshot_acl (&txn->snapshot, node->base);
+}
+
+static gboolean
+is_hidden (XdsTxn *txn, XdsTxnNode *parent, const XdsNode *child)
+{
+  const XdsTxnNode probe
+      = { .parent = parent, .name = xds_node_name (child), .name_len = child->name_len };
+  const XdsTxnNode *node = g_hash_table_lookup (txn->nodes, &probe);
+
+  return node != NULL && (node->flags & XDS_TXN_REMOVED) != 0;
+}
+
+static void
+list_base (XdsTxn *txn, XdsTxnNode *node, GString *listing)
+{
+  g_autoptr (GPtrArray) children = xds_snapshot_children (&txn->snapshot, node->base);
+
+  node->flags |= XDS_TXN_READ_LIST;
+  for (guint i = 0; i < children->len; i++)
+    {
+      const XdsNode *child = children->pdata[i];
+
+      if (is_hidden (txn, node, child))
+        continue;
+      g_string_append_len (listing, xds_node_name (child), child->name_len);
+      g_string_append_c (listing, '\0');
+    }
+}
+
+const GString *
+xds_txn_listing (XdsTxn *txn, XdsTxnNode *node, guint64 *ret_generation)
+{
+  if (node->listing == NULL)
+    {
+      node->listing = g_string_new (NULL);
+      if (shows_base (node))
+        list_base (txn, node, node->listing);
+      for (guint i = 0; node->created != NULL && i < node->created->len; i++)
+        {
+          const XdsTxnNode *child = node->created->pdata[i];
+
+          g_string_append_len (node->listing, child->name, child->name_len);
+          g_string_append_c (node->listing, '\0');
+        }
+      txn->bytes += node->listing->allocated_len;
+    }
+  *ret_generation = txn->snapshot.moment + node->generation;
+  return node->listing;
+}
+
+/* --- writing --- */
+
+static void
+list_changed (XdsTxn *txn, XdsTxnNode *node)
+{
+  node->generation = ++txn->n_changes;
+  forget_listing (txn, node);
+}
+
+XdsTxnNode *
+xds_txn_create (XdsTxn *txn, XdsTxnNode *parent, const char *name, gsize len, XdsAcl *acl)
+{
+  XdsTxnNode *node = child_of (txn, parent, name, len);
+
+  g_assert ((node->flags & XDS_TXN_EXISTS) == 0);
+  move_last (txn, node);
+  node->flags |= XDS_TXN_EXISTS | XDS_TXN_CREATED;
+  node->acl = xds_acl_ref (acl);
+  if (parent->created == NULL)
+    parent->created = g_ptr_array_new ();
+  g_ptr_array_add (parent->created, node);
+  list_changed (txn, parent);
+  return node;
+}
+
+void
+xds_txn_set_value (XdsTxn *txn, XdsTxnNode *node, const void *value, gsize len)
+{
+  if (node->value != NULL)
+    txn->bytes -= g_bytes_get_size (node->value);
+  g_clear_pointer (&node->value, g_bytes_unref);
+  node->value = g_bytes_new (value, len);
+  node->flags |= XDS_TXN_VALUE | XDS_TXN_FIRES;
+  txn->bytes += len;
+}
+
+void
+xds_txn_set_acl (XdsTxn *txn, XdsTxnNode *node, XdsAcl *acl)
+{
+  XdsAcl *old = node->acl;
+
+  node->acl = xds_acl_ref (acl);
+  xds_acl_unref (&txn->store->acls, old);
+  node->flags |= XDS_TXN_ACL | XDS_TXN_FIRES;
+}
+
+static gboolean
+is_below (const XdsTxnNode *node, const XdsTxnNode *top)
+{
+  for (; node != NULL; node = node->parent)
+    if (node == top)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+vanish (XdsTxn *txn, XdsTxnNode *node)
+{
+  if (node->base != NULL)
+    node->flags |= XDS_TXN_REMOVED;
+  forget_writes (txn, node);
+  forget_listing (txn, node);
+}
+
+void
+xds_txn_remove (XdsTxn *txn, XdsTxnNode *node)
+{
+  XdsTxnNode *parent = node->parent;
+
+  /* Those that exist below were met or created later than @node, so they stand behind it. */
+  for (guint i = txn->order->len; i > 0 && txn->order->pdata[i - 1] != node; i--)
+    if (is_below (txn->order->pdata[i - 1], node))
+      {
+        XdsTxnNode *below = txn->order->pdata[i - 1];
+
+        vanish (txn, below);
+        below->flags &= ~XDS_TXN_FIRES;
+      }
+  if (parent->created != NULL)
+    g_ptr_array_remove (parent->created, node);
+  vanish (txn, node);
+  node->flags |= XDS_TXN_FIRES;
+  list_changed (txn, parent);
+}
+
+/* --- commit --- */
+
+static gboolean
+node_conflicts (XdsTxn *txn, XdsTxnNode *node)
+{
+  XdsSnapshot *snapshot = &txn->snapshot;
+
+  if (node->acl != NULL && node->acl->retired)
+    return TRUE; /* it would give rights to whoever gets a dead domain's id */
+  if ((node->flags & XDS_TXN_READ_NAME)
+      && xds_snapshot_child_changed (snapshot, node->parent->base, node->name, node->name_len))
+    return TRUE;
+  if ((node->flags & XDS_TXN_READ_VALUE) && xds_snapshot_value_changed (snapshot, node->base))
+    return TRUE;
+  if ((node->flags & XDS_TXN_READ_ACL) && xds_snapshot_acl_changed (snapshot, node->base))
+    return TRUE;
+  return (node->flags & XDS_TXN_READ_LIST) && xds_snapshot_list_changed (snapshot, node->base);
+}
+
+/* A hash of the path. */
+static guint32
+place_of (const XdsTxnNode *node)
+{
+  guint32 place = 0;
+
+  for (; node != NULL; node = node->parent)
+    place = place * 31 + xds_name_hash (node->name, node->name_len);
+  return place;
+}
+
+gboolean
+xds_txn_conflicts (XdsTxn *txn, guint32 *ret_place)
+{
+  if (txn->doomed)
+    return TRUE;
+  for (guint i = 0; i < txn->order->len; i++)
+    if (txn->order->pdata[i] != NULL && node_conflicts (txn, txn->order->pdata[i]))
+      {
+        *ret_place = place_of (txn->order->pdata[i]);
+        return TRUE;
+      }
+  return FALSE;
+}
+
+gboolean
+xds_txn_writes (const XdsTxn *txn, guint32 place)
+{
+  const guint written = XDS_TXN_REMOVED | XDS_TXN_CREATED | XDS_TXN_VALUE | XDS_TXN_ACL;
+
+  for (guint i = 0; i < txn->order->len; i++)
+    {
+      const XdsTxnNode *node = txn->order->pdata[i];
+
+      if (node != NULL && (node->flags & written) != 0 && place_of (node) == place)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+typedef struct
+{
+  const XdsAccount *account;
+  gint64 n;
+} Count;
+
+static void
+count_visit (XdsNode *node, void *data)
+{
+  Count *count = data;
+
+  count->n += node->acl->account == count->account;
+}
+
+static gboolean
+goes_with_parent (const XdsTxnNode *node)
+{
+  return node->parent != NULL && (node->parent->flags & XDS_TXN_REMOVED) != 0;
+}
+
+gint64
+xds_txn_node_delta (XdsTxn *txn, const XdsAccount *account)
+{
+  gint64 delta = 0;
+
+  for (guint i = 0; i < txn->order->len; i++)
+    {
+      XdsTxnNode *node = txn->order->pdata[i];
+      Count gone = { account, 0 };
+
+      if (node == NULL)
+        continue;
+      if ((node->flags & XDS_TXN_REMOVED) && !goes_with_parent (node))
+        xds_node_walk (node->base, count_visit, &gone);
+      delta -= gone.n;
+      if (node->acl == NULL)
+        continue;
+      delta += node->acl->account == account;
+      if (!(node->flags & XDS_TXN_CREATED))
+        delta -= node->base->acl->account == account;
+    }
+  return delta;
+}
+
+static void
+apply_node (XdsTxn *txn, XdsTxnNode *node, const XdsTxnEvents *events)
+{
+  XdsStore *store = txn->store;
+  XdsAcl *old_acl = NULL;
+  gsize len = 0;
+  const guint8 *value = node->value != NULL ? g_bytes_get_data (node->value, &len) : NULL;
+
+  if ((node->flags & XDS_TXN_REMOVED) && !goes_with_parent (node))
+    {
+      if (node->flags & XDS_TXN_FIRES)
+        events->removing (events->data, node->base, (node->flags & XDS_TXN_EXISTS) != 0);
+      xds_store_remove (store, node->base);
+    }
+  if (!(node->flags & XDS_TXN_EXISTS))
+    return;
+  if (node->flags & XDS_TXN_CREATED)
+    node->live = xds_store_create (store, node->parent->live, node->name, node->name_len, node->acl,
+                                   value, len);
+  else
+    {
+      node->live = node->base;
+      if (node->flags & XDS_TXN_VALUE)
+        xds_store_set_value (store, node->live, value, len);
+      if (node->flags & XDS_TXN_ACL)
+        {
+          old_acl = xds_acl_ref (node->live->acl);
+          xds_store_set_acl (store, node->live, node->acl);
+        }
+    }
+  if (node->flags & XDS_TXN_FIRES)
+    events->changed (events->data, node->live, old_acl);
+  xds_acl_unref (&store->acls, old_acl);
+}
+
+void
+xds_txn_apply (XdsTxn *txn, const XdsTxnEvents *events)
+{
+  /* In this order a parent comes before its children, and new siblings as the transaction itself
+     lists them.  The snapshot goes first: it must not put anything aside for what we do. */
+  xds_snapshot_release (&txn->snapshot);
+  for (guint i = 0; i < txn->order->len; i++)
+    if (txn->order->pdata[i] != NULL)
+      apply_node (txn, txn->order->pdata[i], events);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Programs of the administrator's that run when a domain is introduced, shuts down or goes.
+ */
+
+#include "xsd/daemon/domains.h"
+#include "xsd/transport/loop.h"
+
+typedef struct XdsHooks XdsHooks;
+
+/* All are borrowed, and must outlive it.  A folder that is missing has no hooks. */
+XdsHooks *xds_hooks_new (const XdsConfig *config, XdsLoop *loop, XdsEngine *engine,
+                         XdsDomains *domains);
+void xds_hooks_free (XdsHooks *self);
+
+/* Folder and bounds, from a configuration that was read again. */
+void xds_hooks_set_config (XdsHooks *self, const XdsConfig *config);
+
+void xds_hooks_introduced (XdsHooks *self, guint domid);
+
+/* These are all domains now: before the engine hears of it, since names of the dead are in it. */
+void xds_hooks_domains (XdsHooks *self, const XdsDomainV1 *domains, gsize n);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsHooks, xds_hooks_free)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Exit status: 0 after a clean end; 2 when options or configuration are wrong; 1 for all else
+ * that keeps the daemon from serving.  A failure is one line on standard error.
+ */
+
+#include "xsd/daemon/log.h"
+#include "xsd/daemon/process.h"
+#include "xsd/daemon/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EXIT_WRONG 2
+
+static int
+complain (int status, const GError *error)
+{
+  fprintf (stderr, "xendomstored: %s%s\n", error->message,
+           status == EXIT_WRONG ? "; see xendomstored --help" : "");
+  return status;
+}
+
+static void
+warn (const char *text)
+{
+  fprintf (stderr, "xendomstored: %s\n", text);
+}
+
+static int
+serve (const XdsOptions *options, XdsConfig *config, GError **error)
+{
+  g_autoptr (XdsPidFile) pid_file = NULL;
+  g_autoptr (XdsService) service = NULL;
+  gboolean has_pid_file = config->pid_file != NULL;
+
+  xds_process_make_run_dir (config->run_dir, config->pid_file);
+  xds_process_make_run_dir (config->run_dir, config->socket);
+  if (has_pid_file)
+    pid_file = xds_pid_file_new (config->pid_file, error);
+  if (has_pid_file && pid_file == NULL)
+    {
+      xds_config_free (config);
+      return EXIT_FAILURE;
+    }
+  service = xds_service_new (options, config, error);
+  if (service == NULL)
+    return EXIT_FAILURE;
+  xds_service_run (service);
+  return EXIT_SUCCESS;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (XdsOptions) options = xds_options_new ();
+  g_autoptr (GError) error = NULL;
+  XdsConfig *config;
+
+  if (!xds_options_parse (options, argc, argv, &error))
+    return complain (EXIT_WRONG, error);
+  if (options->version)
+    return puts ("xendomstored " XDS_VERSION) < 0;
+  config = xds_options_load (options, warn, &error);
+  if (config == NULL)
+    return complain (EXIT_WRONG, error);
+  if (options->check_config)
+    {
+      xds_config_free (config);
+      return puts ("the configuration is right") < 0;
+    }
+  if (!config->foreground && !xds_process_background (&error))
+    return complain (EXIT_FAILURE, error);
+  if (serve (options, config, &error) != EXIT_SUCCESS)
+    return complain (EXIT_FAILURE, error);
+  return EXIT_SUCCESS;
+}

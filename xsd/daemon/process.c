@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The pid file's lock is that of C xenstored (a record lock on the whole file), so that the two
+ * refuse each other when they are told to use the same file.  It is an open-file-description
+ * lock: a plain one would be lost as soon as anything in the process closed the file.
+ */
+
+#include "xsd/daemon/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int ready_fd = -1;
+
+static gboolean
+fail (GError **error, const char *what, const char *where)
+{
+  int err = errno;
+
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err), "%s %s: %s", what, where,
+               g_strerror (err));
+  return FALSE;
+}
+
+/* --- background --- */
+
+static G_GNUC_NORETURN void
+wait_for_child (pid_t child, int fd)
+{
+  char byte;
+  int status;
+  ssize_t n;
+
+  do
+    n = read (fd, &byte, 1);
+  while (n < 0 && errno == EINTR);
+  if (n == 1)
+    _exit (EXIT_SUCCESS);
+  while (waitpid (child, &status, 0) < 0 && errno == EINTR)
+    ;
+  _exit (WIFEXITED (status) && WEXITSTATUS (status) != 0 ? WEXITSTATUS (status) : EXIT_FAILURE);
+}
+
+gboolean
+xds_process_background (GError **error)
+{
+  int fds[2];
+  pid_t child;
+
+  if (!g_unix_open_pipe (fds, FD_CLOEXEC, error))
+    return FALSE;
+  fflush (NULL);
+  child = fork ();
+  if (child < 0)
+    {
+      close (fds[0]);
+      close (fds[1]);
+      return fail (error, "cannot go to", "the background");
+    }
+  if (child > 0)
+    {
+      close (fds[1]);
+      wait_for_child (child, fds[0]);
+    }
+  close (fds[0]);
+  ready_fd = fds[1];
+  setsid ();
+  return TRUE;
+}
+
+void
+xds_process_ready (void)
+{
+  int null;
+
+  if (ready_fd < 0)
+    return;
+  if (chdir ("/") < 0)
+    g_debug ("cannot leave the folder that we were started in: %s", g_strerror (errno));
+  null = open ("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+    dup2 (null, fd);
+  if (null > STDERR_FILENO)
+    close (null);
+  if (write (ready_fd, "", 1) < 0)
+    g_debug ("nobody waits for us to be ready");
+  close (ready_fd);
+  ready_fd = -1;
+}
+
+/* --- pid file --- */
+
+static gboolean
+refuse (int fd, const char *path, GError **error)
+{
+  char text[32] = "";
+  ssize_t n = pread (fd, text, sizeof text - 1, 0);
+
+  text[MAX (n, 0)] = '\0';
+  g_strstrip (text);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+               "another xenstore server runs (process %s, it holds %s): stop it first, or choose "
+               "another file with --pid-file",
+               *text != '\0' ? text : "unknown", path);
+  return FALSE;
+}
+
+static gboolean
+lock_and_write (int fd, const char *path, GError **error)
+{
+  struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+  g_autofree char *text = g_strdup_printf ("%d\n", (int) getpid ());
+
+  if (fcntl (fd, F_OFD_SETLK, &whole) < 0)
+    return errno == EAGAIN || errno == EACCES ? refuse (fd, path, error)
+                                              : fail (error, "cannot lock", path);
+  if (ftruncate (fd, 0) < 0 || pwrite (fd, text, strlen (text), 0) != (ssize_t) strlen (text))
+    return fail (error, "cannot write", path);
+  return TRUE;
+}
+
+XdsPidFile *
+xds_pid_file_new (const char *path, GError **error)
+{
+  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  XdsPidFile *self;
+
+  if (fd < 0)
+    {
+      fail (error, "cannot open the pid file", path);
+      return NULL;
+    }
+  if (!lock_and_write (fd, path, error))
+    {
+      close (fd);
+      return NULL;
+    }
+  self = g_new (XdsPidFile, 1);
+  *self = (XdsPidFile){ g_strdup (path), fd };
+  return self;
+}
+
+void
+xds_pid_file_free (XdsPidFile *self)
+{
+  if (self == NULL)
+    return;
+  unlink (self->path);
+  close (self->fd);
+  g_free (self->path);
+  g_free (self);
+}
+
+/* --- surroundings --- */
+
+/* Failure shows when the file itself cannot be made, with the same reason. */
+void
+xds_process_make_run_dir (const char *dir, const char *path)
+{
+  g_autofree char *parent = path != NULL ? g_path_get_dirname (path) : NULL;
+
+  if (g_strcmp0 (parent, dir) == 0 && mkdir (dir, 0755) < 0 && errno != EEXIST)
+    g_debug ("cannot make %s: %s", dir, g_strerror (errno));
+}
+
+void
+xds_process_prepare (void)
+{
+  struct rlimit limit;
+
+  signal (SIGPIPE, SIG_IGN);
+  if (getrlimit (RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit (RLIMIT_NOFILE, &limit) < 0)
+    g_debug ("cannot raise the limit of open files: %s", g_strerror (errno));
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The service from inside, for the files that it is made of: service.c (life), host.c (what the
+ * engine asks of the world).
+ */
+
+#include "xsd/daemon/accesslog.h"
+#include "xsd/daemon/blobs.h"
+#include "xsd/daemon/domains.h"
+#include "xsd/daemon/hooks.h"
+#include "xsd/daemon/service.h"
+#include "xsd/transport/domring.h"
+#include "xsd/transport/socket.h"
+
+struct XdsService
+{
+  const XdsOptions *options; /* (unowned) */
+  XdsConfig *config;
+  GMainLoop *main;
+  XdsLoop *loop;
+  XdsHost host;
+  XdsEngine *engine;
+  XdsDomains *domains;
+  XdsRingServer *rings;
+  XdsSocketServer *sockets;
+  XdsBlobs *blobs;          /* (nullable) there is no folder for them */
+  XdsHooks *hooks;
+  XdsAccessLog *access_log; /* (nullable) */
+  GArray *quota_defaults;   /* (element-type guint64) in the order of the names */
+  guint sources[4];         /* signals, watchdog; 0 where there is none */
+};
+
+/* The engine's callbacks. */
+void xds_service_init_host (XdsHost *host);
+
+/* From now on the engine is traced into @log; NULL for no more.  (transfer full) */
+void xds_service_set_access_log (XdsService *self, XdsAccessLog *log);

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Builds the parts in the order in which they need each other, and takes them down in reverse.
+ * The socket comes last: whoever can connect is served.
+ *
+ * SIGHUP reads the configuration again.  Quotas, logs and keep-orphans change; what is bound to
+ * the start (socket, hypervisor, domain ids) stays as it is, and that is said.  A file that is
+ * wrong changes nothing.
+ */
+
+#include "xsd/daemon/log.h"
+#include "xsd/daemon/notify.h"
+#include "xsd/daemon/process.h"
+#include "xsd/daemon/service-private.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <unistd.h>
+
+enum
+{
+  SOURCE_TERM,
+  SOURCE_INT,
+  SOURCE_HUP,
+  SOURCE_WATCHDOG,
+};
+
+/* --- turns of the loop --- */
+
+static void
+turn_begins (gpointer loop G_GNUC_UNUSED, gpointer data)
+{
+  XdsService *self = data;
+  gint64 now = g_get_monotonic_time ();
+
+  xds_engine_tick (self->engine, now);
+  if (self->blobs != NULL)
+    xds_blobs_tick (self->blobs, now);
+}
+
+/* -1 is never. */
+static gint64
+earlier (gint64 a, gint64 b)
+{
+  return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static void
+turn_ends (gpointer loop, gpointer data)
+{
+  XdsService *self = data;
+
+  gint64 deadline = xds_engine_next_deadline (self->engine);
+
+  if (self->blobs != NULL)
+    deadline = earlier (deadline, xds_blobs_deadline (self->blobs));
+  xds_loop_set_deadline (loop, deadline);
+  if (self->access_log != NULL)
+    xds_access_log_flush (self->access_log);
+}
+
+static gboolean
+domains_changed (gpointer data)
+{
+  XdsService *self = data;
+  g_autoptr (GError) error = NULL;
+  const XdsDomainV1 *domains;
+  gsize n;
+
+  if (!xds_domains_all (self->domains, &domains, &n, &error))
+    {
+      g_warning ("%s; dead domains stay until it tells", error->message);
+      return G_SOURCE_CONTINUE;
+    }
+  if (self->blobs != NULL)
+    xds_blobs_domains (self->blobs, domains, n);
+  xds_hooks_domains (self->hooks, domains, n);
+  xds_domains_tell (self->domains, self->engine);
+  return G_SOURCE_CONTINUE;
+}
+
+/* --- settings --- */
+
+static void
+remember_quotas (XdsService *self)
+{
+  const char *const *names = xds_engine_quota_names ();
+
+  self->quota_defaults = g_array_new (FALSE, TRUE, sizeof (guint64));
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      guint64 value = 0;
+
+      xds_engine_get_quota (self->engine, names[i], &value);
+      g_array_append_val (self->quota_defaults, value);
+    }
+}
+
+/* What a file does not name any more goes back to its default. */
+static void
+apply_settings (XdsService *self)
+{
+  const char *const *names = xds_engine_quota_names ();
+
+  for (guint i = 0; names[i] != NULL; i++)
+    xds_engine_set_quota (self->engine, names[i], g_array_index (self->quota_defaults, guint64, i));
+  for (guint i = 0; i < self->config->quotas->len; i++)
+    {
+      const XdsQuotaSetting *setting = &g_array_index (self->config->quotas, XdsQuotaSetting, i);
+
+      xds_engine_set_quota (self->engine, setting->name, setting->value);
+    }
+  xds_engine_set_keep_orphans (self->engine, self->config->keep_orphans);
+}
+
+static gboolean
+open_logs (XdsService *self, const XdsConfig *config, GError **error)
+{
+  g_autoptr (GError) why = NULL;
+  XdsAccessLog *log = xds_access_log_new (config, &why);
+
+  if (why != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&why));
+      return FALSE;
+    }
+  if (!xds_log_open (config, error))
+    {
+      xds_access_log_free (log);
+      return FALSE;
+    }
+  xds_service_set_access_log (self, log);
+  return TRUE;
+}
+
+static void
+warn (const char *text)
+{
+  g_warning ("%s", text);
+}
+
+static void
+say_what_stays (const XdsConfig *before, const XdsConfig *now)
+{
+  if (g_strcmp0 (before->socket, now->socket) != 0
+      || g_strcmp0 (before->hypervisor, now->hypervisor) != 0
+      || g_strcmp0 (before->pid_file, now->pid_file) != 0
+      || g_strcmp0 (before->userdata_dir, now->userdata_dir) != 0
+      || before->store_domid != now->store_domid
+      || before->privileged_domid != now->privileged_domid)
+    g_warning ("socket, pid file, hypervisor, folders and domain ids stay as they are until the "
+               "daemon is started again");
+}
+
+static gboolean
+reload (gpointer data)
+{
+  XdsService *self = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (XdsConfig) config = NULL;
+
+  xds_notify_send ("RELOADING=1");
+  config = xds_options_load (self->options, warn, &error);
+  if (config == NULL || !open_logs (self, config, &error))
+    g_warning ("the configuration stays as it was: %s", error->message);
+  else
+    {
+      say_what_stays (self->config, config);
+      xds_config_free (self->config);
+      self->config = g_steal_pointer (&config);
+      apply_settings (self);
+      xds_hooks_set_config (self->hooks, self->config);
+      g_message ("read the configuration again");
+    }
+  xds_notify_send ("READY=1");
+  return G_SOURCE_CONTINUE;
+}
+
+/* --- running --- */
+
+static gboolean
+stop (gpointer data)
+{
+  XdsService *self = data;
+
+  xds_notify_send ("STOPPING=1");
+  g_main_loop_quit (self->main);
+  return G_SOURCE_CONTINUE;
+}
+
+/* From inside the loop, so that it proves that the loop turns. */
+static gboolean
+pet_watchdog (gpointer data G_GNUC_UNUSED)
+{
+  xds_notify_send ("WATCHDOG=1");
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+tell_ready (gpointer data)
+{
+  XdsService *self = data;
+  g_autofree char *text
+      = g_strdup_printf ("READY=1\nSTATUS=serving %u domains by plugin %s",
+                         xds_ring_server_count (self->rings), self->domains->plugin->name);
+
+  g_message ("ready: socket %s, plugin %s", self->config->socket, self->domains->plugin->name);
+  xds_notify_send (text);
+  if (self->config->print_pid)
+    g_print ("%d\n", (int) getpid ());
+  xds_process_ready ();
+  return G_SOURCE_REMOVE;
+}
+
+static void
+add_sources (XdsService *self)
+{
+  gint64 interval = xds_notify_watchdog_interval ();
+
+  self->sources[SOURCE_TERM] = g_unix_signal_add (SIGTERM, stop, self);
+  self->sources[SOURCE_INT] = g_unix_signal_add (SIGINT, stop, self);
+  self->sources[SOURCE_HUP] = g_unix_signal_add (SIGHUP, reload, self);
+  if (interval > 0)
+    self->sources[SOURCE_WATCHDOG] = g_timeout_add (MAX (interval / 1000, 1), pet_watchdog, self);
+}
+
+void
+xds_service_run (XdsService *self)
+{
+  add_sources (self);
+  g_idle_add_full (G_PRIORITY_DEFAULT, tell_ready, self, NULL);
+  g_main_loop_run (self->main);
+  for (guint i = 0; i < G_N_ELEMENTS (self->sources); i++)
+    g_clear_handle_id (&self->sources[i], g_source_remove);
+  g_message ("stopped");
+}
+
+/* --- life --- */
+
+static gboolean
+make_engine (XdsService *self, GError **error)
+{
+  self->engine = xds_engine_new (&self->host, self);
+  xds_engine_set_store_domid (self->engine, self->config->store_domid);
+  xds_engine_set_privileged_domid (self->engine, self->config->privileged_domid);
+  remember_quotas (self);
+  apply_settings (self);
+  xds_engine_tick (self->engine, g_get_monotonic_time ());
+  xds_engine_write (self->engine, "/tool/xenstored", "", 0);
+  self->domains = xds_domains_open (self->config, error);
+  return self->domains != NULL;
+}
+
+static gboolean
+make_rings (XdsService *self, GError **error)
+{
+  const XdsDomainV1 *domains;
+  gsize n;
+
+  self->rings = xds_ring_server_new (self->loop, self->engine, self->domains->plugin,
+                                     self->domains->self, domains_changed, self, error);
+  if (self->rings == NULL || !xds_domains_all (self->domains, &domains, &n, error))
+    return FALSE;
+  xds_domains_tell (self->domains, self->engine);
+  self->hooks = xds_hooks_new (self->config, self->loop, self->engine, self->domains);
+  return TRUE;
+}
+
+/* Sockets that were passed to us come instead of one of our own. */
+static gboolean
+make_sockets (XdsService *self, GError **error)
+{
+  guint n = xds_notify_take_fds ();
+
+  self->sockets = xds_socket_server_new (self->loop, self->engine);
+  for (guint i = 0; i < n; i++)
+    if (!xds_socket_server_listen_fd (self->sockets, XDS_NOTIFY_FIRST_FD + i, error))
+      return FALSE;
+  return n > 0 || self->config->socket == NULL
+         || xds_socket_server_listen_path (self->sockets, self->config->socket, error);
+}
+
+/* The store works without; a folder that comes later is found at the next start. */
+static void
+make_blobs (XdsService *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (self->config->userdata_dir == NULL)
+    return;
+  self->blobs = xds_blobs_new (self->config, self->loop, self->engine, self->domains, &error);
+  if (self->blobs == NULL)
+    g_warning ("userdata of domains is not kept: %s", error->message);
+}
+
+XdsService *
+xds_service_new (const XdsOptions *options, XdsConfig *config, GError **error)
+{
+  g_autoptr (XdsService) self = g_new0 (XdsService, 1);
+
+  self->options = options;
+  self->config = config;
+  self->loop = xds_loop_new (g_main_context_default (), error);
+  if (self->loop == NULL)
+    return NULL;
+  xds_process_prepare ();
+  self->main = g_main_loop_new (NULL, FALSE);
+  xds_service_init_host (&self->host);
+  if (!open_logs (self, config, error) || !make_engine (self, error) || !make_rings (self, error)
+      || !make_sockets (self, error))
+    return NULL;
+  make_blobs (self);
+  xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
+  return g_steal_pointer (&self);
+}
+
+void
+xds_service_free (XdsService *self)
+{
+  if (self == NULL)
+    return;
+  if (self->loop != NULL)
+    xds_loop_set_hooks (self->loop, NULL, NULL, NULL);
+  g_clear_pointer (&self->sockets, xds_socket_server_free);
+  g_clear_pointer (&self->rings, xds_ring_server_free);
+  g_clear_pointer (&self->blobs, xds_blobs_free);
+  g_clear_pointer (&self->hooks, xds_hooks_free);
+  g_clear_pointer (&self->engine, xds_engine_free);
+  g_clear_pointer (&self->domains, xds_domains_free);
+  g_clear_pointer (&self->access_log, xds_access_log_free);
+  g_clear_pointer (&self->quota_defaults, g_array_unref);
+  g_clear_pointer (&self->main, g_main_loop_unref);
+  g_clear_pointer (&self->loop, xds_loop_free);
+  xds_config_free (self->config);
+  g_free (self);
+}

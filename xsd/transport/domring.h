@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Domains on their shared ring: a page and an event channel each, through a hypervisor plugin.
+ * The first four calls below are what the engine's host callbacks of the same names need.
+ */
+
+#include "xsd/hypervisor/hypervisor.h"
+#include "xsd/transport/link.h"
+
+typedef struct XdsRingServer XdsRingServer;
+
+/*
+ * All are borrowed, and must outlive the server.  Listens for domains that change, too, where
+ * the plugin can tell: @changed is called then, once however many did.
+ */
+XdsRingServer *xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, const XdsHypervisorV1 *hv,
+                                    void *hv_self, GSourceFunc changed, void *data, GError **error);
+
+/* Gives up all rings; the engine's peers stay. */
+void xds_ring_server_free (XdsRingServer *self);
+
+/* Maps the ring of @domid and binds its port: that in the page, else @port. */
+XdsStatus xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint domid, guint port);
+
+/* Binds the port again and empties the ring, whatever state it was in. */
+XdsStatus xds_ring_server_reconnect (XdsRingServer *self, XdsPeer *peer, guint port);
+
+/* Gives the ring up.  Nothing happens if there is none. */
+void xds_ring_server_disconnect (XdsRingServer *self, XdsPeer *peer);
+
+guint xds_ring_server_count (const XdsRingServer *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsRingServer, xds_ring_server_free)
