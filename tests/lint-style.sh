@@ -9,7 +9,10 @@ cd "$top_srcdir" || exit 1
 
 mapfile -t code < <(find xsd userdata lib tests -name '*.[ch]' -o -name '*.def' -o -name '*.cc' | sort)
 mapfile -t product < <(find xsd userdata lib -name '*.c' | sort)
-mapfile -t scripts < <(find tests .ci autogen.sh \( -name '*.sh' -o -path .ci/run \) 2>/dev/null | sort)
+mapfile -t scripts < <({
+  find tests .ci autogen.sh \( -name '*.sh' -o -path .ci/run \) 2>/dev/null
+  find tests/xen -name '*.xen' -o -path '*/dom0/*' -type f -o -path '*/guest/init'
+} | sort -u)
 mapfile -t build < <(find . -maxdepth 2 -name 'Makefile*.am' -o -maxdepth 1 -name configure.ac | sort)
 
 # Length of each function in GNU layout: "FILE:LINE LENGTH", from the brace in column 0 to its end.

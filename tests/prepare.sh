@@ -13,6 +13,9 @@ packages_demo=(xenstore-utils)
 packages_tests=(libglib-testing-0-dev xenstore-utils xen-utils-4.17 gobject-introspection
   libgirepository1.0-dev python3-gi valgrind shellcheck)
 
+# What the emulated Xen host is made and booted with (tests/xen).
+packages_xen=(qemu-system-x86 cpio xz-utils binutils)
+
 die ()
 {
   printf '%s: %s\n' "${0##*/}" "$*" >&2

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # All tests, from nothing: installs what is missing on Debian 12, builds outside of the tree with
-# warnings as errors, runs `make check`, then makes a tarball and builds, tests and installs from
+# warnings as errors, runs `make check`, boots a real Xen in an emulator, then makes a tarball and builds, tests and installs from
 # that.  The last line is "N passed, N failed, N skipped", counted from the results of automake's
 # TAP driver; the exit status is 0 only if nothing failed.
 #
 #   XDS_BUILD=DIR       build there and keep it, instead of in a folder that is removed at the end
 #   XDS_CONFIGURE=...   more options for configure
 #   XDS_DIST=no         leave out the tarball
+#   XDS_XEN=no          leave out the emulated Xen host
 [ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"
 set -u
 
@@ -55,7 +56,9 @@ summary ()
   done < <(results)
 }
 
-install_packages "${packages_build[@]}" "${packages_tests[@]}"
+packages=("${packages_build[@]}" "${packages_tests[@]}")
+[ "${XDS_XEN-yes}" = no ] || packages+=("${packages_xen[@]}")
+install_packages "${packages[@]}"
 echo "building in $build/tree"
 configure_and_build WERROR=-Werror
 
@@ -65,6 +68,10 @@ make -k -j "$(nproc)" WERROR=-Werror check TESTS=
 echo 'running make check'
 make -k -j "$(nproc)" WERROR=-Werror check >"$build/check.log" 2>&1
 status=$?
+if [ "${XDS_XEN-yes}" != no ]; then
+  echo 'running make check-xen'
+  make -k WERROR=-Werror check-xen >"$build/check-xen.log" 2>&1 || status=$?
+fi
 summary
 passed=$(count PASS XFAIL) failed=$(count FAIL ERROR XPASS) skipped=$(count SKIP)
 if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
