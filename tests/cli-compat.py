@@ -3,9 +3,11 @@
 #
 # xds under the names xenstore-* against Debian's own programs of these names: the same words give
 # the same output, the same diagnostics, the same exit status and leave the same store, both with
-# our daemon and with Debian's.  Each test point is one tool with one server.
+# our daemon and with Debian's.  Each test point is one tool with one server.  What is random comes
+# of a seed, which is printed; XDS_TEST_SEED gives it back.
 
 import fcntl
+import itertools
 import os
 import pty
 import random
@@ -140,13 +142,33 @@ def check_layout(server):
     return found
 
 
+def escapes(rand):
+    """Every text of up to three characters behind a backslash, and longer ones of many."""
+    letters = 'xX08aFz"\\'
+    for length in range(4):
+        for text in itertools.product(letters, repeat=length):
+            yield '\\' + ''.join(text)
+    for _ in range(200):
+        yield ''.join(rand.choice('\\\\\\xXtnr01789afz"') for _ in range(rand.randint(1, 12)))
+
+
 def check_escapes(server):
     """What write takes for an escape, and how read shows it."""
+    texts = list(escapes(random.Random(seed)))
     found = []
-    for _ in range(30):
-        text = ''.join(random.choice('\\\\\\xtnr01789afz"') for _ in range(random.randint(1, 12)))
-        found += differences(server, ['xenstore-write', '/r/z', text])
-        found += differences(server, ['xenstore-write', '-R', '/r/z', text])
+    for options in ([], ['-R']):
+        seen = []
+        for folder in (THEIRS, ours):
+            run_tool(server, THEIRS, ['xenstore-rm', '/z'])
+            for at in range(0, len(texts), 200):
+                words = [word for n, text in enumerate(texts[at:at + 200], at)
+                         for word in ('/z/%d' % n, text)]
+                run_tool(server, folder, ['xenstore-write'] + options + words)
+            seen.append(run_tool(server, THEIRS, ['xenstore-ls', '/z'])[1].splitlines())
+        if len(seen[0]) != len(texts) or len(seen[1]) != len(texts):
+            found.append((options, 'not all were written'))
+        found += [(options, texts[n], his, mine)
+                  for n, (his, mine) in enumerate(zip(*seen)) if his != mine]
     return found
 
 
@@ -201,6 +223,8 @@ def points(server):
 
 if not os.path.exists(THEIRS + 'xenstore'):
     skip('xenstore-utils is not installed')
+seed = os.environ.get('XDS_TEST_SEED') or str(random.SystemRandom().getrandbits(32))
+print('# XDS_TEST_SEED=' + seed)
 work = tempfile.mkdtemp(prefix='xds-compat-')
 ours = work + '/bin/'
 os.mkdir(ours)

@@ -104,6 +104,17 @@ take_digits (const char **at, guint base, guint most)
   return value;
 }
 
+/* At most two digits of base 16; the original takes the prefix 0x for such a number too: 0. */
+static guint
+take_hex (const char **at)
+{
+  guint value = take_digits (at, 16, 2);
+
+  if ((*at)[-2] == 'x' && (*at)[-1] == '0' && g_ascii_tolower (**at) == 'x')
+    (*at)++;
+  return value;
+}
+
 /* A backslash before nothing is a NUL, as with the original. */
 static GString *
 unescape (const char *text)
@@ -122,7 +133,7 @@ unescape (const char *text)
           else if (c == 'x' && g_ascii_isxdigit (text[1]))
             {
               text++;
-              c = take_digits (&text, 16, 2);
+              c = take_hex (&text);
             }
           else
             {
