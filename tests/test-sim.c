@@ -341,7 +341,7 @@ test_killed_anywhere (Fixture *fixture, gconstpointer unused)
     {
       create (fixture, 300);
       pid = start_process (fixture, hand_token_down);
-      g_usleep ((gulong) g_random_int_range (500, 4000));
+      g_usleep ((gulong) g_test_rand_int_range (500, 4000));
       kill (pid, SIGKILL);
       end_of (pid);
       g_assert_cmpuint (count_tokens (fixture, &last), <=, 2);
