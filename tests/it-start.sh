@@ -4,7 +4,7 @@
 # How the daemon starts, refuses to start, and ends.
 
 . "${0%/*}/it-lib.sh"
-plan 47
+plan 51
 
 # An option that there is not is one line, and exit status 2.
 refused --no-such-option
@@ -28,6 +28,15 @@ is 'a surplus argument: exit 2' "$status" 2
 said=$("$daemon" --check-config --config "$work/conf" -w watch-event=5 2>&1)
 is 'an option without effect is accepted' "$?" 0
 like 'and this is said' "$said" '-w has no effect'
+
+is 'so is the other name of help' "$("$daemon" -H)" "$("$daemon" --help)"
+
+# As with getopt, a value may stand right behind its letter, and letters together.
+said=$("$daemon" --check-config --config "$work/conf" -NE2000 -Qwatches=5 -DIoff 2>&1)
+is 'a value right behind its letter is taken' "$?" 0
+refused -NEmany
+is 'and a wrong one is not' "$status" 2
+like 'and is named' "$said" '-E: "many" is not a number'
 
 # An error in the file names file and line.
 printf '# all is well\n[quota]\nnodes = 12\nwatches = lots\n' > "$work/bad"

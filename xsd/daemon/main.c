@@ -52,13 +52,13 @@ serve (const XdsOptions *options, XdsConfig *config, GError **error)
 }
 
 int
-main (int argc, char **argv)
+main (int argc G_GNUC_UNUSED, char **argv)
 {
   g_autoptr (XdsOptions) options = xds_options_new ();
   g_autoptr (GError) error = NULL;
   XdsConfig *config;
 
-  if (!xds_options_parse (options, argc, argv, &error))
+  if (!xds_options_parse (options, argv, &error))
     return complain (EXIT_WRONG, error);
   if (options->version)
     return puts ("xendomstored " XDS_VERSION) < 0;

@@ -23,7 +23,7 @@ typedef struct
 {
   const char *name;
   char letter; /* '\0': none */
-  const char *group, *key;
+  const char *group, *key; /* (nullable) of an option without an effect */
   const char *value;       /* (nullable) for an option without an argument */
   const char *placeholder; /* (nullable) of the argument */
   const char *help;
@@ -51,6 +51,11 @@ static const Entry entries[] = {
   { "priv-domid", 'p', "store", "privileged-domid", NULL, "DOMID", "the privileged domain" },
   { "trace-file", 'T', "access-log", "file", NULL, "FILE", "log each request to FILE" },
   { "verbose", 'V', "log", "level", "debug", NULL, "log more" },
+  { "timeout", 'w', NULL, NULL, NULL, "NAME=S", "no effect: no reader stalls a writer" },
+  { "trace-control", 0, NULL, NULL, NULL, "SWITCH", "no effect: see [access-log]" },
+  { "internal-db", 'I', NULL, NULL, NULL, "ON", "no effect" },
+  { "no-domain-init", 'D', NULL, NULL, "", NULL, "no effect: the plugin knows the domains" },
+  { "no-recovery", 'R', NULL, NULL, "", NULL, "no effect" },
 };
 
 /* --- what was given --- */
@@ -125,14 +130,6 @@ quota_cb (const gchar *option, const gchar *value, gpointer data, GError **error
   return TRUE;
 }
 
-static gboolean
-no_effect_cb (const gchar *option, const gchar *value G_GNUC_UNUSED, gpointer data,
-              GError **error G_GNUC_UNUSED)
-{
-  assign (data, option, NULL, NULL, NULL);
-  return TRUE;
-}
-
 /* --- life --- */
 
 XdsOptions *
@@ -155,6 +152,45 @@ xds_options_free (XdsOptions *self)
 }
 
 /* --- parsing --- */
+
+static gboolean
+wants_value (char letter)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (entries); i++)
+    if (entries[i].letter == letter)
+      return entries[i].placeholder != NULL;
+  return letter == 'Q' || letter == 'q';
+}
+
+/* getopt takes -E2000, and -H for help; GOption takes neither, and a host's settings may have them.
+   So what follows a letter that wants a value becomes a word of its own. */
+static GPtrArray *
+split_words (char **argv)
+{
+  GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
+
+  g_ptr_array_add (words, g_strdup (argv[0]));
+  for (argv++; *argv != NULL; argv++)
+    {
+      const char *at = argv[0][0] == '-' && argv[0][1] != '-' ? *argv + 1 : "";
+
+      if (*at == '\0')
+        g_ptr_array_add (words, g_strdup (*argv));
+      for (; *at != '\0'; at++)
+        {
+          g_ptr_array_add (words, g_strdup_printf ("-%c", *at == 'H' ? 'h' : *at));
+          if (!wants_value (*at))
+            continue;
+          if (at[1] != '\0')
+            g_ptr_array_add (words, g_strdup (at + 1));
+          else if (argv[1] != NULL)
+            g_ptr_array_add (words, g_strdup (*++argv));
+          break;
+        }
+    }
+  g_ptr_array_add (words, NULL);
+  return words;
+}
 
 static GOptionEntry
 make_entry (const char *name, char letter, gpointer callback, const char *help,
@@ -192,10 +228,6 @@ add_others (GOptionGroup *group, XdsOptions *self)
   const GOptionEntry others[] = {
     make_entry ("quota", 'Q', quota_cb, "set a quota by its name", "NAME=N"),
     make_entry ("quota-soft", 'q', quota_cb, "set the limit from which a quota warns", "NAME=N"),
-    make_entry ("timeout", 'w', no_effect_cb, "no effect: no reader stalls a writer", "NAME=S"),
-    make_entry ("trace-control", 0, no_effect_cb, "no effect: see [access-log]", "SWITCH"),
-    make_entry ("internal-db", 'I', no_effect_cb, "no effect", "ON"),
-    make_entry ("no-recovery", 'R', no_effect_cb, "no effect", NULL),
     { "config", 0, 0, G_OPTION_ARG_FILENAME, &self->config_file,
       "read FILE instead of " XDS_CONFIG_DEFAULT_FILE, "FILE" },
     { "check-config", 0, 0, G_OPTION_ARG_NONE, &self->check_config,
@@ -203,13 +235,15 @@ add_others (GOptionGroup *group, XdsOptions *self)
     { "version", 0, 0, G_OPTION_ARG_NONE, &self->version, "print the version, and exit", NULL },
     { NULL },
   };
-
   g_option_group_add_entries (group, others);
 }
 
 gboolean
-xds_options_parse (XdsOptions *self, int argc, char **argv, GError **error)
+xds_options_parse (XdsOptions *self, char **argv, GError **error)
 {
+  g_autoptr (GPtrArray) words = split_words (argv);
+  g_autofree char **left = g_memdup2 (words->pdata, words->len * sizeof (char *));
+  int n_left = (int) words->len - 1;
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   GOptionGroup *group = g_option_group_new ("main", NULL, NULL, self, NULL);
 
@@ -219,7 +253,7 @@ xds_options_parse (XdsOptions *self, int argc, char **argv, GError **error)
   add_table (group);
   add_others (group, self);
   g_option_context_set_main_group (context, group);
-  if (!g_option_context_parse (context, &argc, &argv, error))
+  if (!g_option_context_parse (context, &n_left, &left, error))
     return FALSE;
   if (self->config_file != NULL)
     {
@@ -227,10 +261,10 @@ xds_options_parse (XdsOptions *self, int argc, char **argv, GError **error)
 
       self->config_file = g_canonicalize_filename (given, NULL);
     }
-  if (argc == 1)
+  if (n_left == 1)
     return TRUE;
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-               "\"%s\" is not an option, and there are no other arguments", argv[1]);
+               "\"%s\" is not an option, and there are no other arguments", left[1]);
   return FALSE;
 }
 

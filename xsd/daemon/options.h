@@ -21,7 +21,7 @@ XdsOptions *xds_options_new (void);
 void xds_options_free (XdsOptions *self);
 
 /* @argv as main() got it.  The error is one sentence for the terminal. */
-gboolean xds_options_parse (XdsOptions *self, int argc, char **argv, GError **error);
+gboolean xds_options_parse (XdsOptions *self, char **argv, GError **error);
 
 /* Defaults, then the file, then the options.  @warn is told of what has no effect. */
 XdsConfig *xds_options_load (const XdsOptions *self, void (*warn) (const char *text),
