@@ -4,7 +4,7 @@
 # Clients on the socket: many, slow, rude.
 
 . "${0%/*}/it-lib.sh"
-plan 20
+plan 25
 
 start
 op "$OP_WRITE" /a > /dev/null
@@ -68,6 +68,11 @@ is 'CONTROL logfile' "$(op "$OP_CONTROL" logfile "$work/elsewhere")" OK
 op "$OP_READ" /public/a > /dev/null
 ok 'it is written there then' wait_for grep -q 'READ.*/public/a' "$work/elsewhere"
 not_ok 'CONTROL logfile in a folder that there is not' op "$OP_CONTROL" logfile "$work/no/file"
+ok 'the log says why' said "logfile: .*$work/no/file"
+is 'CONTROL memreport into a file' "$(op "$OP_CONTROL" memreport "$work/memory")" OK
+like 'it has figures' "$(cat "$work/memory")" 'nodes [0-9]+ bytes [0-9]+'
+not_ok 'CONTROL memreport into a folder that there is not' op "$OP_CONTROL" memreport "$work/no/file"
+ok 'the log says why, too' said "memreport: .*$work/no/file"
 stop
 
 # When descriptors run out new clients wait, and are served when some went.

@@ -197,20 +197,49 @@ control_transactions (XdsRequest *request, const char *const *args, GString *ans
   return XDS_OK;
 }
 
+static void
+append_memory (XdsEngine *engine, GString *report)
+{
+  const XdsAccount *account;
+  GHashTableIter iter;
+  XdsStatistics s;
+
+  xds_engine_statistics (engine, &s);
+  g_string_append_printf (report,
+                          "nodes %" G_GUINT64_FORMAT " bytes %" G_GUINT64_FORMAT
+                          "\nput aside for transactions %u\nwatches %" G_GUINT64_FORMAT
+                          "\ntransactions %" G_GUINT64_FORMAT "\nconnections %" G_GUINT64_FORMAT
+                          "\ndomains %" G_GUINT64_FORMAT "\n",
+                          s.nodes, s.node_bytes, g_hash_table_size (engine->store.history.things),
+                          s.watches, s.transactions, s.peers, s.domains);
+  g_hash_table_iter_init (&iter, engine->quotas.accounts);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &account))
+    g_string_append_printf (report,
+                            "domain %u nodes %" G_GUINT64_FORMAT " memory %" G_GUINT64_FORMAT
+                            " peak %" G_GUINT64_FORMAT "\n",
+                            account->domid, account->used[XDS_QUOTA_NODES],
+                            account->used[XDS_QUOTA_MEMORY], account->peak[XDS_QUOTA_MEMORY]);
+}
+
+/* An answer may be too short for a line a domain; a file, which the host writes, is not. */
 static XdsStatus
 control_memreport (XdsRequest *request, const char *const *args, GString *answer)
 {
-  XdsStatistics s;
+  XdsEngine *engine = request->engine;
+  g_autoptr (GString) report = NULL;
 
-  if (args[0] != NULL)
+  if (args[0] == NULL)
+    {
+      append_memory (engine, answer);
+      return XDS_OK;
+    }
+  if (args[1] != NULL || engine->host->control == NULL)
     return XDS_EINVAL;
-  xds_engine_statistics (request->engine, &s);
-  g_string_append_printf (answer,
-                          "nodes %" G_GUINT64_FORMAT " bytes %" G_GUINT64_FORMAT
-                          "\nwatches %" G_GUINT64_FORMAT "\ntransactions %" G_GUINT64_FORMAT
-                          "\nconnections %" G_GUINT64_FORMAT "\ndomains %" G_GUINT64_FORMAT "\n",
-                          s.nodes, s.node_bytes, s.watches, s.transactions, s.peers, s.domains);
-  return XDS_OK;
+  report = g_string_new (NULL);
+  append_memory (engine, report);
+  return engine->host->control (
+      engine->host_data, request->peer,
+      (const char *[]){ "memreport", args[0], report->str, NULL }, answer);
 }
 
 static XdsStatus control_help (XdsRequest *request, const char *const *args, GString *answer);
@@ -221,7 +250,7 @@ static const Control controls[] = {
   { "help", "", control_help },
   { "log", "on|off|+<switch>|-<switch>", NULL },
   { "logfile", "<file>", NULL },
-  { "memreport", "", control_memreport },
+  { "memreport", "[<file>]", control_memreport },
   { "print", "<string>", control_print },
   { "quota", "[set <name> <val>|<domid>|max [-r]]", control_quota },
   { "quota-soft", "[set <name> <val>]", control_quota_soft },

@@ -126,7 +126,7 @@ open_access_log (XdsService *self, const char *path, GString *answer)
     {
       g_free (self->config->access_file);
       self->config->access_file = g_steal_pointer (&before);
-      g_string_append (answer, error->message);
+      g_warning ("CONTROL logfile: %s", error->message);
       return XDS_EINVAL;
     }
   xds_service_set_access_log (self, log);
@@ -174,6 +174,24 @@ control_logfile (XdsService *self, const char *const *args, GString *answer)
   return open_access_log (self, args[0], answer);
 }
 
+/* The engine made the report; here it becomes a file. */
+static XdsStatus
+control_memreport (XdsService *self G_GNUC_UNUSED, const char *const *args, GString *answer)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (args[0] == NULL || args[1] == NULL || args[0][0] != '/')
+    return XDS_EINVAL;
+  if (!g_file_set_contents_full (args[0], args[1], -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600,
+                                 &error))
+    {
+      g_warning ("CONTROL memreport: %s", error->message);
+      return XDS_EINVAL;
+    }
+  g_string_append (answer, "OK");
+  return XDS_OK;
+}
+
 static XdsStatus
 control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GString *answer)
 {
@@ -184,6 +202,7 @@ control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GStri
   } commands[] = {
     { "log", control_log },
     { "logfile", control_logfile },
+    { "memreport", control_memreport },
   };
   XdsService *self = data;
 
