@@ -400,7 +400,7 @@ xsa_326_memory (Fixture *f, gconstpointer data)
   g_assert_true (xds_engine_set_quota (xds_world_engine (f->world), "memory", 200000));
   for (guint i = 0; i < 900; i++)
     say (f->guest, XDS_OP_WRITE, 0, "n%u|%s", i, value);
-  assert_status (say (f->guest, XDS_OP_WRITE, 0, "more|%s", value), ENOMEM);
+  assert_status (say (f->guest, XDS_OP_WRITE, 0, "more|%s", value), ENOSPC);
   g_assert_cmpuint (memory_in_use (), <, before + 600000);
   assert_status (say (f->guest, XDS_OP_RM, 0, "n0|"), OK);
   assert_status (say (f->guest, XDS_OP_RM, 0, "n1|"), OK);

@@ -67,14 +67,13 @@ xds_request_over_quota (XdsRequest *request, XdsQuota quota, guint64 used)
 {
   XdsEngine *engine = request->engine;
   XdsPeer *peer = request->peer;
-  XdsStatus status = quota == XDS_QUOTA_MEMORY ? XDS_ENOMEM : XDS_ENOSPC;
 
   xds_engine_notice (engine, XDS_NOTICE_QUOTA, peer, xds_peer_domid (peer), xds_quota_name (quota),
                      request->path.text, used,
                      xds_quota_limit (&engine->quotas, peer->account, quota));
   if (request->txn != NULL && quota != XDS_QUOTA_TRANSACTIONS)
-    request->txn->poison = status;
-  return status;
+    request->txn->poison = XDS_ENOSPC;
+  return XDS_ENOSPC;
 }
 
 /* Tells once when a limit is four fifths full, and again only after it was half empty. */
