@@ -237,15 +237,23 @@ describe_protocol (const XdsNotice *notice)
 }
 
 static char *
+describe_quota (const XdsNotice *notice)
+{
+  return g_strdup_printf ("domain %u met its quota \"%s\": %" G_GUINT64_FORMAT
+                          " of %" G_GUINT64_FORMAT ", %s%s%s failed; see `xds quota -D %u`",
+                          notice->domid, notice->what, notice->used, notice->allowed,
+                          notice->op != NULL ? notice->op : "a request",
+                          notice->path != NULL ? " of " : "",
+                          notice->path != NULL ? notice->path : "", notice->domid);
+}
+
+static char *
 describe (const XdsNotice *notice)
 {
   switch (notice->kind)
     {
     case XDS_NOTICE_QUOTA:
-      return g_strdup_printf ("domain %u met its quota \"%s\": %" G_GUINT64_FORMAT
-                              " of %" G_GUINT64_FORMAT ", requests fail; see `xds quota -D %u`",
-                              notice->domid, notice->what, notice->used, notice->allowed,
-                              notice->domid);
+      return describe_quota (notice);
     case XDS_NOTICE_QUOTA_SOFT:
       return g_strdup_printf ("domain %u is near its quota \"%s\": %" G_GUINT64_FORMAT
                               " of %" G_GUINT64_FORMAT,

@@ -16,7 +16,8 @@ gboolean xds_log_open (const XdsConfig *config, GError **error);
 void xds_log_plugin (void *data, int priority, const char *text);
 
 /*
- * An engine's notice, with the journal fields XDS_DOMID=, XDS_PEER=, XDS_PATH= and XDS_QUOTA=.
+ * An engine's notice, with the journal fields XDS_DOMID=, XDS_PEER=, XDS_OP=, XDS_PATH= and
+ * XDS_QUOTA=.
  * The same thing of the same domain is told once a minute, with the number left out meanwhile.
  */
 void xds_log_notice (const XdsNotice *notice);
