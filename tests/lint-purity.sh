@@ -44,6 +44,27 @@ if [ ! -e "$libs/libxds-wire.a" ]; then skip_all 'there is no build here'; fi
 if $NM "$libs/libxds-wire.a" | grep -qE '__(asan|ubsan|gcov|sanitizer)_'; then
   skip_all 'this build is instrumented, and its objects call the tools'
 fi
-plan 2
+plan 4
 check wire "$wire" "$libs/libxds-wire.a"
 check core "$core" "$libs/libxds-core.a" "$libs/libxds-wire.a"
+
+# libxenctrl and libxenmanage change with Xen, so a plugin alone may need them; the stable ones come
+# with it.  One build of the rest runs on any Xen, or none.
+xen_needs ()
+{
+  local file
+
+  for file in "$@"; do
+    [ -e "${file%/*}/.libs/${file##*/}" ] && file=${file%/*}/.libs/${file##*/}
+    readelf -d "$file" | sed -n 's/.*(NEEDED).*\[\(libxen[a-z]*\)\.so.*/\1/p'
+  done | grep -v '^libxendomstore$' | sort -u | tr '\n' ' '
+}
+
+is 'daemon, library, xds and the simulator are linked with no library of Xen' \
+  "$(xen_needs "$top_builddir"/{xendomstored,xds} "$libs"/{libxendomstore.so,sim.so})" ''
+if [ -e "$libs/xenctrl.so" ]; then
+  is 'the plugin for Xen needs one that is not stable, and no foreign mapping' \
+    "$(xen_needs "$libs/xenctrl.so")" 'libxenctrl libxenevtchn libxengnttab '
+else
+  skip 'there is no plugin for Xen in this build'
+fi

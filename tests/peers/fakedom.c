@@ -333,7 +333,7 @@ static int
 run_list (int n, char **words)
 {
   static const char *const names[FX_N_COUNT]
-      = { "notify", "pending", "unmask", "bind", "getinfo", "map", "kick", "wake" };
+      = { "notify", "pending", "unmask", "bind", "getinfo", "map", "kick", "wake", "list-room" };
   uint32_t i, flags;
 
   for (i = 0; i <= FX_LAST_DOM; i++)

@@ -69,6 +69,7 @@ enum fx_count
   FX_N_MAP,
   FX_N_KICK,
   FX_N_WAKE,
+  FX_N_LIST_ROOM, /* entries that lists of domains had room for, summed up */
   FX_N_COUNT
 };
 

@@ -156,6 +156,7 @@ xc_domain_getinfolist (xc_interface *xch, uint32_t first, unsigned int max, xc_d
   int domid;
 
   (void) xch;
+  atomic_fetch_add_explicit (&f->st->count[FX_N_LIST_ROOM], max, memory_order_relaxed);
   if (getenv ("FAKEXEN_STUB") != NULL)
     {
       errno = EPERM;

@@ -27,7 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_ROOM 64 /* most hosts have fewer; each entry is copied by the hypervisor */
+#define FIRST_ROOM 64 /* most hosts have fewer; each entry of the room is copied at each call */
+#define GROWTH 4      /* five steps to all the domains that there can be */
 #define DOMAINS_MAX DOMID_FIRST_RESERVED
 
 typedef struct
@@ -224,9 +225,8 @@ ctrl_open (const XdsHypervisorHostV1 *host, const char *args, void **ret_self)
 /* --- lists --- */
 
 static int
-grow (Ctrl *ctrl)
+set_room (Ctrl *ctrl, size_t room)
 {
-  size_t room = ctrl->room * 4 < DOMAINS_MAX ? ctrl->room * 4 : DOMAINS_MAX;
   xc_domaininfo_t *infos = calloc (room, sizeof *infos);
 
   if (infos == NULL)
@@ -235,6 +235,25 @@ grow (Ctrl *ctrl)
   ctrl->infos = infos;
   ctrl->room = room;
   return 0;
+}
+
+static int
+grow (Ctrl *ctrl)
+{
+  return set_room (ctrl, ctrl->room < DOMAINS_MAX / GROWTH ? ctrl->room * GROWTH : DOMAINS_MAX);
+}
+
+/* libxenctrl copies all the room at each call, so what a crowd needed does not stay.  No memory for
+   less room leaves us with more. */
+static void
+shrink (Ctrl *ctrl, size_t n)
+{
+  size_t room = ctrl->room;
+
+  while (room > FIRST_ROOM && n < room / (GROWTH * GROWTH))
+    room /= GROWTH;
+  if (room < ctrl->room)
+    set_room (ctrl, room < FIRST_ROOM ? FIRST_ROOM : room);
 }
 
 /* A list that fills all the room may have been cut: it is thrown away and asked for again. */
@@ -257,6 +276,7 @@ list_at_once (Ctrl *ctrl, XdsDomainV1 *ret_domains, size_t max, size_t *ret_n)
   for (i = 0; i < n && (size_t) i < max; i++)
     ret_domains[i] = convert (&ctrl->infos[i]);
   *ret_n = (size_t) n;
+  shrink (ctrl, (size_t) n);
   return 0;
 }
 
