@@ -15,6 +15,7 @@
 #   seconds    for the whole run (default 300)
 #   memory     of the machine, MB (default 1536)
 #   dom0       dom0's memory, MB (default 768)
+#   tiny       "yes": it has no sense without the tiny guest
 #   xen        more words for Xen's command line
 #
 # Environment: XDS_XEN_WORK, where the host is made and logs are kept (default: tests/xen/work in
@@ -106,6 +107,17 @@ daemon_path ()
   esac
 }
 
+# tiny_guest: where this compiler makes no 32-bit programs, the scenarios that want it cannot run.
+tiny_guest ()
+{
+  mkdir -p "$run/tiny/guest"
+  "${CC:-cc}" -m32 -std=gnu11 -O1 -Wall -ffreestanding -fno-pic -fno-stack-protector \
+    -fno-asynchronous-unwind-tables -mno-sse -mno-mmx -nostdlib -static -no-pie \
+    -Wl,-e,tiny_start,-Ttext-segment=0x100000,--build-id=none -o "$run/tiny/guest/tiny" \
+    "$here/guest/tiny.c" >"$logs/tiny.log" 2>&1 \
+    && overlays+=("$run/tiny")
+}
+
 # layer: a second initramfs archive; the kernel unpacks both, one over the other.
 layer ()
 {
@@ -193,6 +205,7 @@ rm -rf "$logs/files" "$logs/console"
 mkdir -p "$logs/files"
 : >"$logs/console"
 installed_tree
+tiny_guest || [ -z "$(said tiny '')" ] || skip_all "no 32-bit guest could be built: see $logs/tiny.log"
 layer >"$run/layer.cpio"
 cat "$XDS_XEN_WORK/dom0.cpio" "$run/layer.cpio" >"$run/initrd"
 if [ -n "$show" ]; then

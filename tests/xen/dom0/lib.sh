@@ -181,6 +181,18 @@ guest_config ()
   } >"/tmp/$name.cfg"
 }
 
+# tiny_config NAME ROLE [LINE]...: a guest without an operating system (guest/tiny.c).
+tiny_config ()
+{
+  local name=$1 role=$2
+
+  shift 2
+  guest_config "$name" pvh "$@"
+  sed -i 's|/guest/vmlinux|/guest/tiny|; /^ramdisk/d; s/^memory=.*/memory=8/; s/^extra=.*//' \
+    "/tmp/$name.cfg"
+  echo "cmdline=\"$role\"" >>"/tmp/$name.cfg"
+}
+
 domid ()
 {
   xl domid "$1" 2>/dev/null
