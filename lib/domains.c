@@ -91,7 +91,7 @@ no_domain (guint domid, GError **error)
 }
 
 static gboolean
-one_of_plugin (XdsDomains *domains, guint domid, XdsUserdataDomain *ret_domain, GError **error)
+ask_plugin (XdsDomains *domains, guint domid, XdsUserdataDomain *ret_domain, GError **error)
 {
   XdsDomainV1 domain;
   int res = domains->plugin->domain (domains->self, domid, &domain);
@@ -179,6 +179,21 @@ one_of_store (XdsDomains *domains, guint domid, XdsUserdataDomain *ret_domain, G
       return FALSE;
     }
   if (!uuid_of_domain (domains, domid, domain.uuid, error))
+    return FALSE;
+  *ret_domain = domain;
+  return TRUE;
+}
+
+/* A plugin that cannot tell uuids (xenmanage without xenctrl) gives zeros; then the store can. */
+static gboolean
+one_of_plugin (XdsDomains *domains, guint domid, XdsUserdataDomain *ret_domain, GError **error)
+{
+  XdsUserdataDomain domain;
+
+  if (!ask_plugin (domains, domid, &domain, error))
+    return FALSE;
+  if (domid != 0 && strspn (domain.uuid, "0-") == strlen (domain.uuid)
+      && (!connect_store (domains, error) || !uuid_of_domain (domains, domid, domain.uuid, error)))
     return FALSE;
   *ret_domain = domain;
   return TRUE;

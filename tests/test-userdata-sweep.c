@@ -252,6 +252,25 @@ test_comes_back (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (f->swept, ==, 0);
 }
 
+/* Proves that all data of a number in use stays where the hypervisor tells no uuid, and goes with
+   its domain. */
+static void
+test_no_uuid (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  XdsUserdataDomain *domain = g_hash_table_lookup (f->world->domains, GUINT_TO_POINTER (7));
+
+  xds_userdata_world_put (f->world, 7, "xl", "alive");
+  domain->uuid[0] = '\0';
+  start (f);
+  settle (f);
+  assert_ls (f, DATA (7) ".xl");
+  xds_userdata_world_kill (f->world, 7);
+  xds_userdata_keeper_kick (f->keeper);
+  settle (f);
+  assert_ls (f, "");
+  g_assert_cmpuint (f->troubles, ==, 0);
+}
+
 /* Proves that nothing is removed while the hypervisor does not answer, and that it is tried again.
  */
 static void
@@ -435,6 +454,7 @@ main (int argc, char **argv)
   ADD ("/userdata/keeper/boot", NULL, test_boot);
   ADD ("/userdata/keeper/unique-id", NULL, test_unique_id);
   ADD ("/userdata/keeper/comes-back-while-busy", NULL, test_comes_back_while_busy);
+  ADD ("/userdata/keeper/no-uuid", NULL, test_no_uuid);
   ADD ("/userdata/keeper/not-removable", NULL, test_not_removable);
   ADD ("/userdata/keeper/source", NULL, test_source);
   return g_test_run ();

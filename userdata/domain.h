@@ -16,7 +16,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint domid;
-  char uuid[XDS_USERDATA_UUID_SIZE]; /* the hypervisor's handle */
+  char uuid[XDS_USERDATA_UUID_SIZE]; /* the hypervisor's handle; "": it cannot tell */
   guint64 unique_id;                 /* tells incarnations apart; 0 where it cannot be told */
   gboolean shutdown;                 /* stopped by itself, perhaps kept */
   gboolean soft_reset;               /* shut down in order to be reset: it will live on */
@@ -36,6 +36,13 @@ typedef struct
 
   gpointer data; /* (unowned) */
 } XdsUserdataHypervisor;
+
+/* The owner of that uuid may be this domain: whoever removes must take it for him. */
+static inline gboolean
+xds_userdata_domain_may_be (const XdsUserdataDomain *domain, const char *uuid)
+{
+  return domain->uuid[0] == '\0' || g_str_equal (domain->uuid, uuid);
+}
 
 /* The same life of the same domain? */
 static inline gboolean

@@ -86,7 +86,7 @@ life_of (XdsUserdataLives *lives, GHashTable *seen, const XdsUserdataName *name)
   if (known != NULL)
     return *known;
   if (xds_userdata_ask (lives->store, name->domid, TRUE, &domain, NULL)
-      && strcmp (domain.uuid, name->uuid) == 0)
+      && xds_userdata_domain_may_be (&domain, name->uuid))
     life = domain.unique_id;
   g_hash_table_insert (seen, g_steal_pointer (&key), g_memdup2 (&life, sizeof life));
   return life;

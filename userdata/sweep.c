@@ -47,6 +47,7 @@ xds_userdata_index_find (GHashTable *index, const XdsUserdataName *name)
   return domain;
 }
 
+/* For a domain whose uuid is not known, which owns whatever has its number, the uuid is "". */
 static char *
 owner_key (guint domid, const char *uuid)
 {
@@ -78,10 +79,14 @@ xds_userdata_sweep_decide (const GPtrArray *names, const GArray *domains)
 
   for (guint i = 0; i < names->len; i++)
     {
+      g_autofree char *whoever = NULL;
       XdsUserdataName name;
       XdsUserdataOwner owner;
 
-      if (!xds_userdata_name_parse (names->pdata[i], &name) || name.domid == 0
+      if (!xds_userdata_name_parse (names->pdata[i], &name) || name.domid == 0)
+        continue;
+      whoever = owner_key (name.domid, "");
+      if (g_hash_table_contains (settled, whoever)
           || !g_hash_table_add (settled, owner_key (name.domid, name.uuid)))
         continue;
       owner.domid = name.domid;
@@ -99,7 +104,7 @@ ask_if_gone (XdsUserdataStore *store, const XdsUserdataOwner *owner, GError **er
   XdsUserdataDomain now;
 
   if (xds_userdata_ask (store, owner->domid, TRUE, &now, &local))
-    return strcmp (now.uuid, owner->uuid) == 0 ? XDS_SWEEP_ALIVE : XDS_SWEEP_DONE;
+    return xds_userdata_domain_may_be (&now, owner->uuid) ? XDS_SWEEP_ALIVE : XDS_SWEEP_DONE;
   if (g_error_matches (local, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_NO_DOMAIN))
     return XDS_SWEEP_DONE;
   g_propagate_error (error, g_steal_pointer (&local));

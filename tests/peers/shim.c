@@ -13,11 +13,14 @@
  * FAKEXEN_STUB        if set, what Xen 4.17 refuses to a xenstore domain other than domain 0 is
  *                     refused: the list of all domains at once
  *
+ * FAKEXEN_BEFORE_421  if set, the hypervisor is one that libxenmanage is too new for
+ *
  * The definitions have no symbol version, which the dynamic linker accepts for any version that
  * the server asks for.
  */
 
 #include "tests/peers/fakexen.h"
+#include "tests/peers/xenmanage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -213,24 +216,22 @@ xc_error_code_to_desc (int code)
   return "fakexen";
 }
 
-/* libxenmanage (4.20 and later); its header may not be installed */
+/* libxenmanage */
 
-#define XM_EXIST 1u
-#define XM_SHUTDOWN 2u
-#define XM_DYING 4u
-#define XM_DEAD 8u
-#define XM_CAPS_DOM0 7u
+#define CAPS_DOM0                                                                              \
+  (XENMANAGE_GETDOMSTATE_CAP_CONTROL | XENMANAGE_GETDOMSTATE_CAP_HARDWARE                      \
+   | XENMANAGE_GETDOMSTATE_CAP_XENSTORE)
 
-SHIM void *
-xenmanage_open (void *logger, unsigned int flags)
+SHIM xenmanage_handle *
+xenmanage_open (struct xentoollog_logger *logger, unsigned int flags)
 {
   (void) logger, (void) flags;
   get ();
-  return &the_interface;
+  return (void *) &the_interface;
 }
 
 SHIM int
-xenmanage_close (void *h)
+xenmanage_close (xenmanage_handle *h)
 {
   (void) h;
   return 0;
@@ -244,29 +245,34 @@ state_of (struct fx *f, uint32_t domid, unsigned int *state, unsigned int *caps,
 
   if (flags & FX_EXIST)
     {
-      s = XM_EXIST;
+      s = XENMANAGE_GETDOMSTATE_STATE_EXIST;
       if (flags & FX_SHUTDOWN)
-        s |= XM_SHUTDOWN;
+        s |= XENMANAGE_GETDOMSTATE_STATE_SHUTDOWN;
       if (flags & FX_DEAD)
-        s |= XM_DEAD;
+        s |= XENMANAGE_GETDOMSTATE_STATE_DEAD;
       else if (flags & FX_DYING)
-        s |= XM_DYING;
+        s |= XENMANAGE_GETDOMSTATE_STATE_DYING;
     }
   if (state)
     *state = s;
   if (caps)
-    *caps = s && domid == 0 ? XM_CAPS_DOM0 : 0;
+    *caps = s && domid == 0 ? CAPS_DOM0 : 0;
   if (unique)
     *unique = f->st->dom[domid].unique;
 }
 
 SHIM int
-xenmanage_get_domain_info (void *h, unsigned int domid, unsigned int *state, unsigned int *caps,
-                           uint64_t *unique)
+xenmanage_get_domain_info (xenmanage_handle *h, unsigned int domid, unsigned int *state,
+                           unsigned int *caps, uint64_t *unique)
 {
   struct fx *f = call (FX_N_GETINFO);
 
   (void) h;
+  if (getenv ("FAKEXEN_BEFORE_421") != NULL)
+    {
+      errno = EACCES;
+      return -1;
+    }
   if (domid > FX_LAST_DOM || !(f->st->dom[domid].flags & FX_EXIST))
     {
       errno = ESRCH;
@@ -277,16 +283,16 @@ xenmanage_get_domain_info (void *h, unsigned int domid, unsigned int *state, uns
 }
 
 SHIM int
-xenmanage_poll_changed_domain (void *h, unsigned int *domid, unsigned int *state,
+xenmanage_poll_changed_domain (xenmanage_handle *h, unsigned int *domid, unsigned int *state,
                                unsigned int *caps, uint64_t *unique)
 {
   struct fx *f = call (FX_N_GETINFO);
-  int d = fx_next_changed (f);
+  int d = f->st->virq_port != 0 ? fx_next_changed (f) : -1;
 
   (void) h;
   if (d < 0)
     {
-      errno = ENOENT;
+      errno = f->st->virq_port != 0 ? ENOENT : EACCES;
       return -1;
     }
   *domid = (unsigned int) d;

@@ -45,6 +45,7 @@ enum
   XDS_SHUTDOWN_CRASH = 3,
   XDS_SHUTDOWN_WATCHDOG = 4,
   XDS_SHUTDOWN_SOFT_RESET = 5,
+  XDS_SHUTDOWN_UNKNOWN = 255, /* none of Xen's: the plugin cannot tell */
 };
 
 typedef struct
@@ -54,7 +55,7 @@ typedef struct
   uint32_t caps;      /* XDS_DOMAIN_CAP_* */
   uint32_t reason;    /* XDS_SHUTDOWN_*, while SHUTDOWN */
   uint64_t unique_id; /* of this incarnation, the same after a restart of the daemon; 0: unknown */
-  uint8_t uuid[16];   /* the domain's handle */
+  uint8_t uuid[16];   /* the domain's handle; all 0 for any but domain 0: the plugin cannot tell */
 } XdsDomainV1;
 
 typedef struct
@@ -131,7 +132,10 @@ extern const XdsHypervisorV1 xds_hypervisor_v1; /* what a plugin exports */
  */
 const XdsHypervisorV1 *xds_hypervisor_load (const char *folder, const char *name, char **ret_why);
 
-/* The best plugin for the host that we are on; never "sim".  NULL and a sentence as above. */
+/* The best of those that load: xenmanage, else xenctrl; the host is not looked at. */
+const XdsHypervisorV1 *xds_hypervisor_load_first (const char *folder, char **ret_why);
+
+/* The same if we are on a Xen host; never "sim".  NULL and a sentence as above. */
 const XdsHypervisorV1 *xds_hypervisor_load_best (const char *folder, char **ret_why);
 
 /*

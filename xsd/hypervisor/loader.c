@@ -140,19 +140,11 @@ host_is_xen (void)
 }
 
 const XdsHypervisorV1 *
-xds_hypervisor_load_best (const char *folder, char **ret_why)
+xds_hypervisor_load_first (const char *folder, char **ret_why)
 {
   const XdsHypervisorV1 *table;
   char *manage_why = NULL, *ctrl_why = NULL;
 
-  if (!host_is_xen ())
-    {
-      explain (ret_why,
-               "cannot choose a hypervisor plugin: this machine does not run as domain of a Xen "
-               "host (there is neither /dev/xen/privcmd nor /proc/xen/xsd_kva); boot it under Xen "
-               "and load the module xen-evtchn, or simulate one by --hypervisor sim:FOLDER");
-      return NULL;
-    }
   table = xds_hypervisor_load (folder, "xenmanage", &manage_why);
   if (table == NULL)
     table = xds_hypervisor_load (folder, "xenctrl", &ctrl_why);
@@ -162,6 +154,18 @@ xds_hypervisor_load_best (const char *folder, char **ret_why)
   free (manage_why);
   free (ctrl_why);
   return table;
+}
+
+const XdsHypervisorV1 *
+xds_hypervisor_load_best (const char *folder, char **ret_why)
+{
+  if (host_is_xen ())
+    return xds_hypervisor_load_first (folder, ret_why);
+  explain (ret_why,
+           "cannot choose a hypervisor plugin: this machine does not run as domain of a Xen host "
+           "(there is neither /dev/xen/privcmd nor /proc/xen/xsd_kva); boot it under Xen and load "
+           "the module xen-evtchn, or simulate one by --hypervisor sim:FOLDER");
+  return NULL;
 }
 
 /* --- open --- */

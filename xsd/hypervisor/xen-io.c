@@ -160,8 +160,10 @@ own_ring_from_backend (XdsXenIo *io)
 }
 
 int
-xds_xen_io_own_ring (XdsXenIo *io, uint32_t *ret_domid, uint32_t *ret_port)
+xds_xen_io_own_ring (void *self, uint32_t *ret_domid, uint32_t *ret_port)
 {
+  XdsXenIo *io = self;
+
   if (io->own_port == 0 && !own_ring_from_proc (io) && !own_ring_from_backend (io))
     return -ENOENT;
   *ret_domid = io->own_domid;
@@ -172,8 +174,9 @@ xds_xen_io_own_ring (XdsXenIo *io, uint32_t *ret_domid, uint32_t *ret_port)
 /* --- rings --- */
 
 int
-xds_xen_io_map_ring (XdsXenIo *io, uint32_t domid, void **ret_page)
+xds_xen_io_map_ring (void *self, uint32_t domid, void **ret_page)
 {
+  XdsXenIo *io = self;
   void *page = domid == io->own_domid ? io->own_page : NULL;
 
   if (page == NULL)
@@ -185,8 +188,10 @@ xds_xen_io_map_ring (XdsXenIo *io, uint32_t domid, void **ret_page)
 }
 
 void
-xds_xen_io_unmap_ring (XdsXenIo *io, uint32_t domid, void *page)
+xds_xen_io_unmap_ring (void *self, uint32_t domid, void *page)
 {
+  XdsXenIo *io = self;
+
   (void) domid;
   /* The kernel's own page stays: it can be asked for again. */
   if (page != NULL && page != io->own_page)
@@ -205,38 +210,49 @@ keep_port (xenevtchn_port_or_error_t port, uint32_t *ret_port)
 }
 
 int
-xds_xen_io_bind_port (XdsXenIo *io, uint32_t domid, uint32_t remote_port, uint32_t *ret_port)
+xds_xen_io_bind_port (void *self, uint32_t domid, uint32_t remote_port, uint32_t *ret_port)
 {
+  XdsXenIo *io = self;
+
   return keep_port (xenevtchn_bind_interdomain (io->evtchn, domid, remote_port), ret_port);
 }
 
 int
-xds_xen_io_bind_exception (XdsXenIo *io, uint32_t *ret_port)
+xds_xen_io_bind_exception (void *self, uint32_t *ret_port)
 {
+  XdsXenIo *io = self;
+
   return keep_port (xenevtchn_bind_virq (io->evtchn, VIRQ_DOM_EXC), ret_port);
 }
 
 void
-xds_xen_io_unbind_port (XdsXenIo *io, uint32_t port)
+xds_xen_io_unbind_port (void *self, uint32_t port)
 {
+  XdsXenIo *io = self;
+
   xenevtchn_unbind (io->evtchn, port);
 }
 
 int
-xds_xen_io_notify (XdsXenIo *io, uint32_t port)
+xds_xen_io_notify (void *self, uint32_t port)
 {
+  XdsXenIo *io = self;
+
   return xenevtchn_notify (io->evtchn, port) < 0 ? -errno : 0;
 }
 
 int
-xds_xen_io_event_fd (XdsXenIo *io)
+xds_xen_io_event_fd (void *self)
 {
+  XdsXenIo *io = self;
+
   return xenevtchn_fd (io->evtchn);
 }
 
 int
-xds_xen_io_take_pending (XdsXenIo *io, uint32_t *ret_ports, size_t max)
+xds_xen_io_take_pending (void *self, uint32_t *ret_ports, size_t max)
 {
+  XdsXenIo *io = self;
   ssize_t n = read (xenevtchn_fd (io->evtchn), ret_ports, max * sizeof *ret_ports);
 
   if (n < 0)
@@ -245,8 +261,9 @@ xds_xen_io_take_pending (XdsXenIo *io, uint32_t *ret_ports, size_t max)
 }
 
 int
-xds_xen_io_unmask (XdsXenIo *io, const uint32_t *ports, size_t n)
+xds_xen_io_unmask (void *self, const uint32_t *ports, size_t n)
 {
+  XdsXenIo *io = self;
   size_t done = 0, part;
   ssize_t written;
 

@@ -4,7 +4,8 @@
 /*
  * Rings and event channels of a real Xen, by its stable libraries (libxengnttab, libxenevtchn) and
  * the devices of the kernel.  The plugins for real Xen share it; they differ in how they learn of
- * domains.  Members of XdsXenIo are those of XdsHypervisorV1 and do the same.
+ * domains.  What takes a @self can stand in a table of XdsHypervisorV1, and does what it says
+ * there: the plugin's own struct then begins with an XdsXenIo.
  */
 
 #include "xsd/hypervisor/hypervisor.h"
@@ -41,14 +42,14 @@ void xds_xen_io_close (XdsXenIo *io);
 __attribute__ ((format (printf, 3, 4))) int xds_xen_io_explain (const XdsHypervisorHostV1 *host,
                                                                 int err, const char *format, ...);
 
-int xds_xen_io_map_ring (XdsXenIo *io, uint32_t domid, void **ret_page);
-void xds_xen_io_unmap_ring (XdsXenIo *io, uint32_t domid, void *page);
-int xds_xen_io_own_ring (XdsXenIo *io, uint32_t *ret_domid, uint32_t *ret_port);
+int xds_xen_io_map_ring (void *self, uint32_t domid, void **ret_page);
+void xds_xen_io_unmap_ring (void *self, uint32_t domid, void *page);
+int xds_xen_io_own_ring (void *self, uint32_t *ret_domid, uint32_t *ret_port);
 
-int xds_xen_io_bind_port (XdsXenIo *io, uint32_t domid, uint32_t remote_port, uint32_t *ret_port);
-int xds_xen_io_bind_exception (XdsXenIo *io, uint32_t *ret_port);
-void xds_xen_io_unbind_port (XdsXenIo *io, uint32_t port);
-int xds_xen_io_notify (XdsXenIo *io, uint32_t port);
-int xds_xen_io_event_fd (XdsXenIo *io);
-int xds_xen_io_take_pending (XdsXenIo *io, uint32_t *ret_ports, size_t max);
-int xds_xen_io_unmask (XdsXenIo *io, const uint32_t *ports, size_t n);
+int xds_xen_io_bind_port (void *self, uint32_t domid, uint32_t remote_port, uint32_t *ret_port);
+int xds_xen_io_bind_exception (void *self, uint32_t *ret_port);
+void xds_xen_io_unbind_port (void *self, uint32_t port);
+int xds_xen_io_notify (void *self, uint32_t port);
+int xds_xen_io_event_fd (void *self);
+int xds_xen_io_take_pending (void *self, uint32_t *ret_ports, size_t max);
+int xds_xen_io_unmask (void *self, const uint32_t *ports, size_t n);

@@ -33,7 +33,7 @@
 
 typedef struct
 {
-  XdsXenIo io;
+  XdsXenIo io;            /* must be first */
   xc_interface *xc;       /* (owned) */
   xc_domaininfo_t *infos; /* (owned) */
   size_t room;            /* of @infos */
@@ -333,68 +333,6 @@ ctrl_poll_changed (void *self, XdsDomainV1 *ret_domain)
   return -ENOSYS;
 }
 
-/* --- rings and event channels --- */
-
-static int
-ctrl_map_ring (void *self, uint32_t domid, void **ret_page)
-{
-  return xds_xen_io_map_ring (&((Ctrl *) self)->io, domid, ret_page);
-}
-
-static void
-ctrl_unmap_ring (void *self, uint32_t domid, void *page)
-{
-  xds_xen_io_unmap_ring (&((Ctrl *) self)->io, domid, page);
-}
-
-static int
-ctrl_own_ring (void *self, uint32_t *ret_domid, uint32_t *ret_port)
-{
-  return xds_xen_io_own_ring (&((Ctrl *) self)->io, ret_domid, ret_port);
-}
-
-static int
-ctrl_bind_port (void *self, uint32_t domid, uint32_t remote_port, uint32_t *ret_port)
-{
-  return xds_xen_io_bind_port (&((Ctrl *) self)->io, domid, remote_port, ret_port);
-}
-
-static int
-ctrl_bind_domain_exception (void *self, uint32_t *ret_port)
-{
-  return xds_xen_io_bind_exception (&((Ctrl *) self)->io, ret_port);
-}
-
-static void
-ctrl_unbind_port (void *self, uint32_t port)
-{
-  xds_xen_io_unbind_port (&((Ctrl *) self)->io, port);
-}
-
-static int
-ctrl_notify (void *self, uint32_t port)
-{
-  return xds_xen_io_notify (&((Ctrl *) self)->io, port);
-}
-
-static int
-ctrl_event_fd (void *self)
-{
-  return xds_xen_io_event_fd (&((Ctrl *) self)->io);
-}
-
-static int
-ctrl_take_pending (void *self, uint32_t *ret_ports, size_t max)
-{
-  return xds_xen_io_take_pending (&((Ctrl *) self)->io, ret_ports, max);
-}
-
-static int
-ctrl_unmask (void *self, const uint32_t *ports, size_t n)
-{
-  return xds_xen_io_unmask (&((Ctrl *) self)->io, ports, n);
-}
-
 const XdsHypervisorV1 xds_hypervisor_v1 = {
   .abi = XDS_HYPERVISOR_ABI_V1,
   .size = sizeof (XdsHypervisorV1),
@@ -404,14 +342,14 @@ const XdsHypervisorV1 xds_hypervisor_v1 = {
   .domains = ctrl_domains,
   .domain = ctrl_domain,
   .poll_changed = ctrl_poll_changed,
-  .map_ring = ctrl_map_ring,
-  .unmap_ring = ctrl_unmap_ring,
-  .own_ring = ctrl_own_ring,
-  .bind_port = ctrl_bind_port,
-  .bind_domain_exception = ctrl_bind_domain_exception,
-  .unbind_port = ctrl_unbind_port,
-  .notify = ctrl_notify,
-  .event_fd = ctrl_event_fd,
-  .take_pending = ctrl_take_pending,
-  .unmask = ctrl_unmask,
+  .map_ring = xds_xen_io_map_ring,
+  .unmap_ring = xds_xen_io_unmap_ring,
+  .own_ring = xds_xen_io_own_ring,
+  .bind_port = xds_xen_io_bind_port,
+  .bind_domain_exception = xds_xen_io_bind_exception,
+  .unbind_port = xds_xen_io_unbind_port,
+  .notify = xds_xen_io_notify,
+  .event_fd = xds_xen_io_event_fd,
+  .take_pending = xds_xen_io_take_pending,
+  .unmask = xds_xen_io_unmask,
 };
