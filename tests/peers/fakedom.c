@@ -6,6 +6,7 @@
  *   fakedom -F DIR init                  fresh: only domain 0
  *   fakedom -F DIR list                  the domains, and what was counted
  *   fakedom -F DIR create ID             a domain comes into being
+ *   fakedom -F DIR uuid ID               prints its handle
  *   fakedom -F DIR -S SOCK introduce ID  ... and the server is told
  *   fakedom -F DIR -S SOCK release ID
  *   fakedom -F DIR shutdown ID [REASON]  it has shut down (+ VIRQ_DOM_EXC)
@@ -364,6 +365,17 @@ run_create (int n, char **words)
 }
 
 static int
+run_uuid (int n, char **words)
+{
+  uint32_t i;
+
+  for (i = 0; i < 16; i++)
+    printf ("%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", fx.st->dom[domid].uuid[i]);
+  putchar ('\n');
+  return 0;
+}
+
+static int
 run_introduce (int n, char **words)
 {
   return tell_server (XDS_OP_INTRODUCE);
@@ -421,14 +433,14 @@ static const struct
   { "introduce", true, run_introduce }, { "release", true, run_release },
   { "shutdown", true, run_shutdown },   { "dying", true, run_dying },
   { "dead", true, run_dead },           { "destroy", true, run_destroy },
-  { "guest", true, run_guest },
+  { "guest", true, run_guest },         { "uuid", true, run_uuid },
 };
 
 static int
 usage (void)
 {
   fprintf (stderr, "usage: fakedom -F DIR [-S SOCKET] [-t SECONDS] init | list | virq |\n"
-                   "  create ID | introduce ID | release ID | shutdown ID [REASON] |\n"
+                   "  create ID | uuid ID | introduce ID | release ID | shutdown ID [REASON] |\n"
                    "  dying ID | dead ID | destroy ID | guest ID COMMAND...\n");
   return 2;
 }

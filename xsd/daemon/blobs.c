@@ -22,7 +22,8 @@ struct XdsBlobs
 {
   XdsLoopItem item; /* must be first */
   XdsLoop *loop;
-  XdsEngine *engine;
+  XdsBlobsFire fire;
+  gpointer data; /* (unowned) of @fire */
   XdsDomains *domains;
   XdsUserdataStore *store;
   XdsUserdataKeeper *keeper;
@@ -128,7 +129,7 @@ dispatch (XdsBlobs *self)
   xds_loop_disturb (self->loop);
   xds_userdata_keeper_dispatch (self->keeper);
   for (guint i = 0; i < self->to_fire->len; i++)
-    xds_engine_fire (self->engine, self->to_fire->pdata[i]);
+    self->fire (self->data, self->to_fire->pdata[i]);
   g_ptr_array_set_size (self->to_fire, 0);
 }
 
@@ -184,8 +185,8 @@ xds_blobs_tick (XdsBlobs *self, gint64 now)
 /* --- life --- */
 
 XdsBlobs *
-xds_blobs_new (const XdsConfig *config, XdsLoop *loop, XdsEngine *engine, XdsDomains *domains,
-               GError **error)
+xds_blobs_new (const XdsConfig *config, XdsLoop *loop, XdsBlobsFire fire, gpointer data,
+               XdsDomains *domains, GError **error)
 {
   static const XdsUserdataKeeperEvents events = { changed, swept, trouble };
   g_autoptr (XdsBlobs) self = g_new0 (XdsBlobs, 1);
@@ -194,7 +195,8 @@ xds_blobs_new (const XdsConfig *config, XdsLoop *loop, XdsEngine *engine, XdsDom
 
   self->item.fd = -1;
   self->loop = loop;
-  self->engine = engine;
+  self->fire = fire;
+  self->data = data;
   self->domains = domains;
   self->to_fire = g_ptr_array_new_with_free_func (g_free);
   self->resetting = g_hash_table_new (NULL, NULL);

@@ -11,8 +11,11 @@
 
 typedef struct XdsBlobs XdsBlobs;
 
+/* Told of a change; @path is "@userdata" or below. */
+typedef void (*XdsBlobsFire) (gpointer data, const char *path);
+
 /* All are borrowed, and must outlive it.  A missing folder is an error. */
-XdsBlobs *xds_blobs_new (const XdsConfig *config, XdsLoop *loop, XdsEngine *engine,
+XdsBlobs *xds_blobs_new (const XdsConfig *config, XdsLoop *loop, XdsBlobsFire fire, gpointer data,
                          XdsDomains *domains, GError **error);
 void xds_blobs_free (XdsBlobs *self);
 

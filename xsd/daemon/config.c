@@ -49,6 +49,7 @@ static const Key keys[] = {
   { "daemon", "userdata-dir", TYPE_PATH, FIELD (userdata_dir), NULL },
   { "daemon", "event-port", TYPE_NUMBER, FIELD (event_port), NULL },
   { "daemon", "foreground", TYPE_BOOLEAN, FIELD (foreground), NULL },
+  { "daemon", "userdata-only", TYPE_BOOLEAN, FIELD (userdata_only), NULL },
   { "daemon", "print-pid", TYPE_BOOLEAN, FIELD (print_pid), NULL },
   { "store", "keep-orphans", TYPE_BOOLEAN, FIELD (keep_orphans), NULL },
   { "store", "domid", TYPE_DOMID, FIELD (store_domid), NULL },

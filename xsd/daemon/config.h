@@ -20,6 +20,7 @@ typedef struct
 
   /* [daemon] */
   char *socket; /* (nullable) NULL: none, the socket comes by activation or not at all */
+  gboolean userdata_only;  /* no server: the store at @socket is another's */
   char *pid_file;
   char *hypervisor; /* (nullable) NAME[:ARGS]; NULL: the best for this host */
   char *plugin_dir;

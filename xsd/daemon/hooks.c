@@ -50,7 +50,8 @@ typedef struct
 struct XdsHooks
 {
   XdsLoop *loop;
-  XdsEngine *engine;
+  XdsHooksName name;
+  gpointer data; /* (unowned) of @name */
   XdsDomains *domains;
   char *folder;       /* (owned) (nullable) */
   guint64 seconds, at_once;
@@ -283,12 +284,9 @@ known_free (gpointer data)
 static void
 look_up_name (XdsHooks *self, Known *known)
 {
-  char path[48];
-  const guint8 *name;
-  gsize len;
+  gsize len = 0;
+  const guint8 *name = self->name (self->data, known->domid, &len);
 
-  g_snprintf (path, sizeof path, "/local/domain/%u/name", known->domid);
-  name = xds_engine_read (self->engine, path, &len);
   if (name == NULL && known->name != NULL)
     return;
   g_free (known->name);
@@ -398,12 +396,14 @@ xds_hooks_set_config (XdsHooks *self, const XdsConfig *config)
 }
 
 XdsHooks *
-xds_hooks_new (const XdsConfig *config, XdsLoop *loop, XdsEngine *engine, XdsDomains *domains)
+xds_hooks_new (const XdsConfig *config, XdsLoop *loop, XdsHooksName name, gpointer data,
+               XdsDomains *domains)
 {
   XdsHooks *self = g_new0 (XdsHooks, 1);
 
   self->loop = loop;
-  self->engine = engine;
+  self->name = name;
+  self->data = data;
   self->domains = domains;
   self->known = g_hash_table_new_full (NULL, NULL, NULL, known_free);
   self->running = g_ptr_array_new_with_free_func ((GDestroyNotify) job_free);

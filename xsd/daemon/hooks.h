@@ -10,8 +10,11 @@
 
 typedef struct XdsHooks XdsHooks;
 
+/* The name that the store has for a domain, or NULL; borrowed until the next call. */
+typedef const guint8 *(*XdsHooksName) (gpointer data, guint domid, gsize *ret_len);
+
 /* All are borrowed, and must outlive it.  A folder that is missing has no hooks. */
-XdsHooks *xds_hooks_new (const XdsConfig *config, XdsLoop *loop, XdsEngine *engine,
+XdsHooks *xds_hooks_new (const XdsConfig *config, XdsLoop *loop, XdsHooksName name, gpointer data,
                          XdsDomains *domains);
 void xds_hooks_free (XdsHooks *self);
 

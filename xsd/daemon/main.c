@@ -5,6 +5,7 @@
  * that keeps the daemon from serving.  A failure is one line on standard error.
  */
 
+#include "xsd/daemon/follower.h"
 #include "xsd/daemon/log.h"
 #include "xsd/daemon/process.h"
 #include "xsd/daemon/service.h"
@@ -29,6 +30,17 @@ warn (const char *text)
 }
 
 static int
+follow (const XdsOptions *options, XdsConfig *config, GError **error)
+{
+  g_autoptr (XdsFollower) follower = xds_follower_new (options, config, error);
+
+  if (follower == NULL)
+    return EXIT_FAILURE;
+  xds_follower_run (follower);
+  return EXIT_SUCCESS;
+}
+
+static int
 serve (const XdsOptions *options, XdsConfig *config, GError **error)
 {
   g_autoptr (XdsPidFile) pid_file = NULL;
@@ -44,6 +56,8 @@ serve (const XdsOptions *options, XdsConfig *config, GError **error)
       xds_config_free (config);
       return EXIT_FAILURE;
     }
+  if (config->userdata_only)
+    return follow (options, config, error);
   service = xds_service_new (options, config, error);
   if (service == NULL)
     return EXIT_FAILURE;

@@ -38,6 +38,8 @@ static const Entry entries[] = {
     "use this plugin, e.g. xenctrl, or sim:/tmp/world" },
   { "plugin-dir", 0, "daemon", "plugin-dir", NULL, "DIR", "look for plugins in DIR" },
   { "userdata-dir", 0, "daemon", "userdata-dir", NULL, "DIR", "keep domains' userdata in DIR" },
+  { "userdata-only", 0, "daemon", "userdata-only", "true", NULL,
+    "serve no store: keep userdata beside one that another serves" },
   { "event", 'e', "daemon", "event-port", NULL, "PORT", "event channel of the domain 0 ring" },
   { "entry-nb", 'E', "quota", "nodes", NULL, "N", "nodes that a domain may own" },
   { "entry-size", 'S', "quota", "node-size", NULL, "N", "bytes of a node of a domain" },

@@ -80,6 +80,21 @@ domains_changed (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static void
+fire (gpointer data, const char *path)
+{
+  xds_engine_fire (((XdsService *) data)->engine, path);
+}
+
+static const guint8 *
+read_name (gpointer data, guint domid, gsize *ret_len)
+{
+  char path[48];
+
+  g_snprintf (path, sizeof path, "/local/domain/%u/name", domid);
+  return xds_engine_read (((XdsService *) data)->engine, path, ret_len);
+}
+
 /* --- settings --- */
 
 static void
@@ -263,7 +278,7 @@ make_rings (XdsService *self, GError **error)
   if (self->rings == NULL || !xds_domains_all (self->domains, &domains, &n, error))
     return FALSE;
   xds_domains_tell (self->domains, self->engine);
-  self->hooks = xds_hooks_new (self->config, self->loop, self->engine, self->domains);
+  self->hooks = xds_hooks_new (self->config, self->loop, read_name, self, self->domains);
   return TRUE;
 }
 
@@ -289,7 +304,7 @@ make_blobs (XdsService *self)
 
   if (self->config->userdata_dir == NULL)
     return;
-  self->blobs = xds_blobs_new (self->config, self->loop, self->engine, self->domains, &error);
+  self->blobs = xds_blobs_new (self->config, self->loop, fire, self, self->domains, &error);
   if (self->blobs == NULL)
     g_warning ("userdata of domains is not kept: %s", error->message);
 }
