@@ -242,6 +242,12 @@ leftovers ()
   xenstore-ls -f / | grep -E '^/(local/domain|vm|libxl|tool/xl)/[1-9]|/backend/[a-z]+/[1-9]'
 }
 
+# guest_files: userdata of any guest; domain 0 has some, too.
+guest_files ()
+{
+  find /var/lib/xen -name 'userdata-?.[1-9]*'
+}
+
 # watch FILE PATH: what the watch prints goes to FILE; its pid is in $watch_pid.
 watch ()
 {
