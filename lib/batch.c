@@ -377,7 +377,8 @@ batch_get (XdsBatch *batch, guint index, GError **error)
     }
   if (item->status == XDS_OK || item->strings != NULL)
     return item;
-  g_propagate_error (error, xds_error_new_for (item->op, item->path, XDS_NO_DOMID, item->status));
+  g_propagate_error (error, xds_error_new_for (item->op, batch->txn != NULL, item->path,
+                                               XDS_NO_DOMID, item->status));
   return NULL;
 }
 

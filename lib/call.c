@@ -134,7 +134,8 @@ xds_call_run (XdsClient *client, const XdsCall *call, XdsAnswer *ret_answer, GEr
     }
   if (sync.status != XDS_OK)
     {
-      g_propagate_error (error, xds_error_new_for (call->op, call->path, call->domid, sync.status));
+      g_propagate_error (error, xds_error_new_for (call->op, call->tx, call->path, call->domid,
+                                                   sync.status));
       return FALSE;
     }
   *ret_answer = sync.answer;
@@ -156,6 +157,7 @@ typedef struct
 {
   XdsClient *client; /* owned */
   guint op;
+  guint32 tx;
   char *path;
   int domid;
   XdsCallDone done;
@@ -208,7 +210,7 @@ async_done (XdsClient *client, const XdsReply *reply, gpointer data)
   if (reply->broken != NULL)
     self->error = g_error_copy (reply->broken);
   else if (reply->status != XDS_OK)
-    self->error = xds_error_new_for (self->op, self->path, self->domid, reply->status);
+    self->error = xds_error_new_for (self->op, self->tx, self->path, self->domid, reply->status);
   else
     self->answer = xds_answer_copy (reply->data, reply->len);
   if (client->in_sync > 0)
@@ -227,6 +229,7 @@ xds_call_start (XdsClient *client, const XdsCall *call, XdsCallDone done, gpoint
 
   *self = (AsyncCall){ .client = g_object_ref (client),
                        .op = call->op,
+                       .tx = call->tx,
                        .path = g_strdup (call->path),
                        .domid = call->domid,
                        .done = done,

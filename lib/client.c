@@ -212,7 +212,7 @@ default_socket (void)
   const char *path = g_getenv ("XENSTORED_PATH");
   const char *rundir = g_getenv ("XENSTORED_RUNDIR");
 
-  if (path != NULL)
+  if (path != NULL && path[0] != '\0')
     return g_strdup (path);
   return g_build_filename (rundir != NULL ? rundir : DEFAULT_RUNDIR, "socket", NULL);
 }

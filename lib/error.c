@@ -85,27 +85,27 @@ op_words (guint op)
   return op < G_N_ELEMENTS (words) && words[op] != NULL ? words[op] : "do this to";
 }
 
-/* Which quotas a request of this kind is charged to. */
+/* The quota that a request of this kind can run into.  Memory has a status of its own, so without
+   a transaction only a write leaves a choice. */
 static const char *
-op_quotas (guint op)
+op_quotas (guint op, guint32 tx)
 {
   switch (op)
     {
     case XDS_OP_WRITE:
-      return "nodes, node-size, transaction-nodes or memory";
-    case XDS_OP_MKDIR:
-    case XDS_OP_RM:
-      return "nodes, transaction-nodes or memory";
+      return tx != 0 ? "nodes, node-size or transaction-nodes" : "nodes (or node-size)";
     case XDS_OP_SET_PERMS:
-      return "node-permissions, transaction-nodes or memory";
+      return tx != 0 ? "node-permissions or transaction-nodes" : "node-permissions";
+    case XDS_OP_MKDIR:
+      return tx != 0 ? "nodes or transaction-nodes" : "nodes";
     case XDS_OP_WATCH:
-      return "watches or memory";
+      return "watches";
     case XDS_OP_TRANSACTION_START:
       return "transactions";
     case XDS_OP_TRANSACTION_END:
-      return "nodes or memory";
+      return "nodes";
     default:
-      return "transaction-nodes or memory";
+      return "transaction-nodes";
     }
 }
 
@@ -119,7 +119,7 @@ op_is_of_domain (guint op)
 }
 
 static char *
-reason_invalid (guint op)
+reason_invalid (guint op, const char *path)
 {
   switch (op)
     {
@@ -135,18 +135,22 @@ reason_invalid (guint op)
     default:
       if (op_is_of_domain (op))
         return g_strdup ("the server cannot do that with this domain");
+      if (path != NULL && strlen (path) > (path[0] == '/' ? XDS_PATH_ABS_MAX : XDS_PATH_REL_MAX))
+        return g_strdup_printf ("the path is too long; an absolute one has up to %d bytes, another "
+                                "up to %d",
+                                XDS_PATH_ABS_MAX, XDS_PATH_REL_MAX);
       return g_strdup ("this is no valid path; it has letters, digits and -/_@ only, and neither "
                        "an empty part nor a slash at its end");
     }
 }
 
 static char *
-reason (guint op, XdsStatus status)
+reason (guint op, const char *path, guint32 tx, XdsStatus status)
 {
   switch (status)
     {
     case XDS_EINVAL:
-      return reason_invalid (op);
+      return reason_invalid (op, path);
     case XDS_EACCES:
       return g_strdup ("its permissions do not allow this to us; its owner, or domain 0, can "
                        "change them");
@@ -160,10 +164,12 @@ reason (guint op, XdsStatus status)
     case XDS_EEXIST:
       return g_strdup ("it is there already");
     case XDS_ENOSPC:
-      return g_strdup_printf ("a quota is used up (%s); \"xds quota\" shows limits and use",
-                              op_quotas (op));
+      return g_strdup_printf ("the quota %s is used up; \"xds top\" shows limits and use, "
+                              "\"xds quota\" changes limits",
+                              op_quotas (op, tx));
     case XDS_ENOMEM:
-      return g_strdup ("the server is short of memory, or the quota memory is used up");
+      return g_strdup ("the quota memory is used up, or the server has none left; \"xds top\" "
+                       "shows limits and use");
     case XDS_E2BIG:
       return g_strdup ("it is longer than one message can be");
     case XDS_EAGAIN:
@@ -177,10 +183,25 @@ reason (guint op, XdsStatus status)
     }
 }
 
-GError *
-xds_error_new_for (guint op, const char *path, int domid, XdsStatus status)
+/* As much of a path as a message has room for. */
+#define NAMED_MAX 200
+
+static char *
+name_path (const char *path)
 {
-  g_autofree char *why = reason (op, status);
+  if (path == NULL)
+    return g_strdup ("");
+  if (path[0] == '\0')
+    return g_strdup (" \"\"");
+  if (strlen (path) <= NAMED_MAX)
+    return g_strconcat (" ", path, NULL);
+  return g_strdup_printf (" %.*s... (%" G_GSIZE_FORMAT " bytes)", NAMED_MAX, path, strlen (path));
+}
+
+GError *
+xds_error_new_for (guint op, guint32 tx, const char *path, int domid, XdsStatus status)
+{
+  g_autofree char *why = reason (op, path, tx, status);
   g_autofree char *where = NULL;
 
   if (domid != XDS_NO_DOMID && path != NULL)
@@ -188,7 +209,7 @@ xds_error_new_for (guint op, const char *path, int domid, XdsStatus status)
   else if (domid != XDS_NO_DOMID)
     where = g_strdup_printf (" %d", domid);
   else
-    where = g_strconcat (path != NULL ? " " : "", path, NULL);
+    where = name_path (path);
   return g_error_new (XDS_ERROR, (int) status, "Cannot %s%s: %s (%s).", op_words (op), where, why,
                       xds_status_name (status));
 }

@@ -10,6 +10,8 @@
 #include "lib/cli/out.h"
 #include "lib/cli/tree.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* clang-format off: it would take the name for a sum */
@@ -43,6 +45,31 @@ gboolean
 xds_cli_number (const char *text, guint64 max, guint64 *ret_number)
 {
   return g_ascii_string_to_unsigned (text, 10, 0, max, ret_number, NULL);
+}
+
+char *
+xds_cli_read_file (const char *file, gsize *ret_len, GError **error)
+{
+  gboolean is_stdin = g_str_equal (file, "-");
+  FILE *from = is_stdin ? stdin : fopen (file, "re");
+  g_autoptr (GString) text = g_string_new (NULL);
+  char piece[4096];
+  gsize n;
+  int failed;
+
+  while (from != NULL && (n = fread (piece, 1, sizeof piece, from)) > 0)
+    g_string_append_len (text, piece, n);
+  failed = from == NULL || ferror (from) ? errno : 0;
+  if (from != NULL && !is_stdin)
+    fclose (from);
+  if (failed != 0)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "Cannot read %s: %s.",
+                   is_stdin ? "standard input" : file, g_strerror (failed));
+      return NULL;
+    }
+  *ret_len = text->len;
+  return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
 /* --- domains --- */

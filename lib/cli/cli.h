@@ -52,6 +52,9 @@ typedef struct
 extern const XdsVerb *const xds_verbs[];
 const XdsVerb *xds_verb_find (const char *name);
 
+/* The one that somebody who wrote @name may have meant; NULL if none is near. */
+const XdsVerb *xds_verb_nearest (const char *name);
+
 /* Says what is wrong with the words given. */
 #define XDS_CLI_ERROR (xds_cli_error_quark ())
 GQuark xds_cli_error_quark (void);
@@ -69,6 +72,9 @@ gboolean xds_cli_domid (XdsCli *cli, const char *text, guint *ret_domid, GError 
 
 /* (element-type: domid to name) of all domains that have a home. */
 GHashTable *xds_cli_domain_names (XdsCli *cli, GError **error);
+
+/* The bytes of a file, "-" being standard input, with a NUL behind them that is not counted. */
+char *xds_cli_read_file (const char *file, gsize *ret_len, GError **error);
 
 gboolean xds_cli_number (const char *text, guint64 max, guint64 *ret_number);
 

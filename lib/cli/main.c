@@ -12,9 +12,12 @@
 #include "lib/cli/compat.h"
 #include "lib/cli/out.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static int
 status_of (const GError *error)
@@ -72,6 +75,8 @@ print_help (FILE *to)
          "  -j, --json            print JSON, errors too\n"
          "  -s, --socket PATH     the server's socket, or the kernel's device\n"
          "  -N, --dry-run         where something would change: show what, and leave it\n"
+         "  -h, --help            tell more; before a verb: this list\n"
+         "      --version         before a verb: tell which version this is\n"
          "\n\"xds VERB --help\" tells more, xds(1) everything.\n",
          to);
 }
@@ -91,6 +96,19 @@ find_verb (int argc, char **argv)
   return argc;
 }
 
+/* GLib says what is wrong with an option; this adds what to do. */
+static void
+say_where_options_are (const XdsVerb *verb, GError **error)
+{
+  g_autofree char *wrong = NULL;
+
+  if (error == NULL || *error == NULL)
+    return;
+  wrong = g_steal_pointer (&(*error)->message);
+  (*error)->message
+      = g_strdup_printf ("%s; \"xds %s --help\" tells the options.", wrong, verb->name);
+}
+
 static gboolean
 parse_options (XdsCli *cli, const XdsVerb *verb, int *argc, char ***argv, GError **error)
 {
@@ -105,14 +123,14 @@ parse_options (XdsCli *cli, const XdsVerb *verb, int *argc, char ***argv, GError
   g_autofree char *parameters = g_strconcat (verb->args, " - ", verb->summary, NULL);
   g_autoptr (GOptionContext) context = g_option_context_new (parameters);
 
-  /* An error of the options is to be JSON as well, wherever -j stands. */
-  for (int i = 1; i < *argc; i++)
-    cli->json |= g_str_equal ((*argv)[i], "-j") || g_str_equal ((*argv)[i], "--json");
   g_option_context_set_description (context, verb->details);
   g_option_context_add_main_entries (context, common, NULL);
   if (verb->options != NULL)
     g_option_context_add_main_entries (context, verb->options, NULL);
-  return g_option_context_parse (context, argc, argv, error);
+  if (g_option_context_parse (context, argc, argv, error))
+    return TRUE;
+  say_where_options_are (verb, error);
+  return FALSE;
 }
 
 /* "--" has done its work when the options are parsed. */
@@ -141,32 +159,32 @@ run_verb (XdsCli *cli, const XdsVerb *verb, int argc, char **argv, GError **erro
     return xds_cli_usage (error, "\"xds %s\" changes nothing that a dry run could show.",
                           verb->name);
   status = verb->run (cli, argc - 1, argv + 1, error);
-  if (xds_out_end () || *error != NULL)
-    return status;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "Cannot write the output: %s.",
-               g_strerror (errno));
-  return XDS_EXIT_OTHER;
+  return *error != NULL || xds_out_finish (error) ? status : XDS_EXIT_OTHER;
 }
 
 static int
-unknown_verb (const char *name)
+unknown_verb (const char *name, GError **error)
 {
-  fprintf (stderr, "xds: There is no verb \"%s\"; \"xds help\" lists them.\n", name);
-  return XDS_EXIT_USAGE;
+  const XdsVerb *nearest = xds_verb_nearest (name);
+
+  if (nearest != NULL)
+    return xds_cli_usage (error, "There is no verb \"%s\"; is it \"%s\"? \"xds help\" lists them.",
+                          name, nearest->name);
+  return xds_cli_usage (error, "There is no verb \"%s\"; \"xds help\" lists them.", name);
 }
 
 static int
-help (int argc, char **argv)
+help (const char *about, GError **error)
 {
-  const XdsVerb *verb = argc > 2 ? xds_verb_find (argv[2]) : NULL;
+  const XdsVerb *verb = about != NULL ? xds_verb_find (about) : NULL;
   g_autofree char *name = g_strdup_printf ("xds %s", verb != NULL ? verb->name : "");
   char *words[] = { name, (char *) "--help", NULL };
   char **rest = words;
   XdsCli cli = { 0 };
   int n = 2;
 
-  if (argc > 2 && verb == NULL)
-    return unknown_verb (argv[2]);
+  if (about != NULL && verb == NULL)
+    return unknown_verb (about, error);
   if (verb != NULL)
     {
       /* Prints, and ends the program. */
@@ -174,40 +192,85 @@ help (int argc, char **argv)
       parse_options (&cli, verb, &n, &rest, NULL);
     }
   print_help (stdout);
-  return XDS_EXIT_DONE;
+  return xds_out_finish (error) ? XDS_EXIT_DONE : XDS_EXIT_OTHER;
+}
+
+/* "--help" and "--version", where a verb would be. */
+static int
+without_verb (int argc, char **argv, GError **error)
+{
+  for (int i = 1; i < argc; i++)
+    if (g_str_equal (argv[i], "-h") || g_str_equal (argv[i], "--help"))
+      return help (NULL, error);
+    else if (g_str_equal (argv[i], "--version"))
+      {
+        puts ("xds " PACKAGE_VERSION);
+        return xds_out_finish (error) ? XDS_EXIT_DONE : XDS_EXIT_OTHER;
+      }
+  if (argc > 1)
+    return xds_cli_usage (error, "Give a verb; \"xds help\" lists them.");
+  print_help (stderr);
+  return XDS_EXIT_USAGE;
 }
 
 static int
-run (int argc, char **argv)
+run (XdsCli *cli, int argc, char **argv, GError **error)
 {
-  g_autoptr (GError) error = NULL;
   g_autofree char *name = NULL;
-  int at = find_verb (argc, argv), status;
+  int at = find_verb (argc, argv);
   const XdsVerb *verb;
-  XdsCli cli = { 0 };
 
-  if (at == argc || g_str_equal (argv[at], "help"))
-    {
-      gboolean asked = at < argc || (argc > 1 && strstr (argv[1], "h") != NULL);
-
-      if (asked)
-        return help (argc, argv);
-      print_help (stderr);
-      return XDS_EXIT_USAGE;
-    }
+  if (at >= argc)
+    return without_verb (argc, argv, error);
+  if (g_str_equal (argv[at], "help"))
+    return help (at + 1 < argc ? argv[at + 1] : NULL, error);
   verb = xds_verb_find (argv[at]);
   if (verb == NULL)
-    return unknown_verb (argv[at]);
+    return unknown_verb (argv[at], error);
   /* The verb takes the program's place, so that what is before it are options like the others. */
   for (int i = at; i > 0; i--)
     argv[i] = argv[i - 1];
   name = g_strdup_printf ("xds %s", verb->name);
   g_set_prgname (name);
-  status = run_verb (&cli, verb, argc - 1, argv + 1, &error);
+  return run_verb (cli, verb, argc - 1, argv + 1, error);
+}
+
+/*
+ * Without this a connection would get the number of a standard stream that the caller closed, and
+ * what is printed would go to the server.  They are opened the wrong way round, so that whoever
+ * uses one is told that it cannot be.
+ */
+static void
+keep_standard_streams (void)
+{
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl (fd, F_GETFD) < 0
+        && open ("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+      _exit (XDS_EXIT_OTHER);
+}
+
+/* An error is to be JSON wherever -j stands, also if it is about the words before it. */
+static gboolean
+asks_for_json (int argc, char **argv)
+{
+  for (int i = 1; i < argc && !g_str_equal (argv[i], "--"); i++)
+    if (g_str_equal (argv[i], "-j") || g_str_equal (argv[i], "--json"))
+      return TRUE;
+  return FALSE;
+}
+
+static int
+run_and_tell (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean json = asks_for_json (argc, argv);
+  XdsCli cli = { 0 };
+  int status = run (&cli, argc, argv, &error);
+
   if (error != NULL)
     {
       status = status_of (error);
-      xds_out_error (error, status, cli.json);
+      xds_out_error (error, status, json || cli.json);
     }
   g_clear_object (&cli.client);
   g_free (cli.domain);
@@ -220,6 +283,7 @@ main (int argc, char **argv)
 {
   g_autofree char *name = g_path_get_basename (argv[0]);
 
+  keep_standard_streams ();
   setlocale (LC_ALL, "");
-  return xds_compat_is_name (name) ? xds_compat_main (argc, argv) : run (argc, argv);
+  return xds_compat_is_name (name) ? xds_compat_main (argc, argv) : run_and_tell (argc, argv);
 }

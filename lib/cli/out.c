@@ -9,6 +9,7 @@
 #include "lib/cli/out.h"
 #include "lib/cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -176,7 +177,11 @@ xds_out_width (void)
 }
 
 gboolean
-xds_out_end (void)
+xds_out_finish (GError **error)
 {
-  return fflush (stdout) == 0 && !ferror (stdout);
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "Cannot write the output: %s.",
+               g_strerror (errno));
+  return FALSE;
 }

@@ -25,5 +25,5 @@ void xds_out_error (const GError *error, int status, gboolean json);
 /* What is left of @columns for the terminal's width; 0 if output is no terminal. */
 guint xds_out_width (void);
 
-/* Flushes; FALSE if something could not be written. */
-gboolean xds_out_end (void);
+/* Flushes; FALSE and an error if anything until now could not be written. */
+gboolean xds_out_finish (GError **error);

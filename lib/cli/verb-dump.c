@@ -118,15 +118,30 @@ node_of (JsonNode *element)
   return xds_node_new (path, bytes, len, strings_of (object), 0);
 }
 
+static gboolean
+load_json (JsonParser *parser, const char *file, const char *text, gsize len, GError **error)
+{
+  g_autoptr (GError) own = NULL;
+
+  if (json_parser_load_from_data (parser, text, len, &own))
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+               "%s is not what \"xds dump\" prints: %s", file, own->message);
+  return FALSE;
+}
+
 static GPtrArray *
 load_file (const char *file, GError **error)
 {
   g_autoptr (GPtrArray) nodes = g_ptr_array_new_with_free_func ((GDestroyNotify) xds_node_free);
   g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autofree char *text = NULL;
   JsonNode *root;
   JsonArray *array;
+  gsize len;
 
-  if (!json_parser_load_from_file (parser, strcmp (file, "-") == 0 ? "/dev/stdin" : file, error))
+  text = xds_cli_read_file (file, &len, error);
+  if (text == NULL || !load_json (parser, file, text, len, error))
     return NULL;
   root = json_parser_get_root (parser);
   array = root != NULL && JSON_NODE_HOLDS_ARRAY (root) ? json_node_get_array (root) : NULL;

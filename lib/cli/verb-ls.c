@@ -101,6 +101,8 @@ show (XdsCli *cli, int argc, char **argv, void (*print) (GPtrArray *nodes), GErr
     return XDS_EXIT_UNREACHABLE;
   if (argc > 1)
     return xds_cli_usage (error, "Give one path, or none for all.");
+  if (levels < -1)
+    return xds_cli_usage (error, "A level is 0 or more.");
   path = xds_cli_path (cli, argc > 0 ? argv[0] : cli->domain != NULL ? "." : "/", error);
   if (path == NULL || (nodes = xds_tree_snapshot (client, path, levels, error)) == NULL)
     return XDS_EXIT_OTHER;

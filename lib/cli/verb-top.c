@@ -173,7 +173,7 @@ show_round (XdsCli *cli, GError **error)
   json_builder_end_array (builder);
   if (cli->json)
     xds_out_json (builder);
-  return xds_out_end ();
+  return xds_out_finish (error);
 }
 
 static int
@@ -181,7 +181,7 @@ run (XdsCli *cli, int argc, char **argv, GError **error)
 {
   if (xds_cli_client (cli, error) == NULL)
     return XDS_EXIT_UNREACHABLE;
-  if (argc > 0 || interval < 0)
+  if (argc > 0 || !(interval >= 0))
     return xds_cli_usage (error,
                           "\"xds top\" takes no words, and an interval that is not below 0.");
   for (int i = 0; rounds <= 0 || i < rounds; i++)

@@ -208,8 +208,10 @@ load_lines (const char *file, GError **error)
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (line_free);
   g_autofree char *text = NULL;
   g_auto (GStrv) split = NULL;
+  gsize len;
 
-  if (!g_file_get_contents (g_str_equal (file, "-") ? "/dev/stdin" : file, &text, NULL, error))
+  text = xds_cli_read_file (file, &len, error);
+  if (text == NULL)
     return NULL;
   split = g_strsplit (text, "\n", -1);
   for (guint i = 0; split[i] != NULL; i++)

@@ -111,43 +111,27 @@ action_get (Action *action, GError **error)
 
 /* --- put --- */
 
-static GByteArray *
-read_stdin (GError **error)
-{
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  guint8 piece[4096];
-  gsize n;
-
-  while ((n = fread (piece, 1, sizeof piece, stdin)) > 0)
-    g_byte_array_append (bytes, piece, n);
-  if (!ferror (stdin))
-    return g_steal_pointer (&bytes);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "Cannot read standard input.");
-  return NULL;
-}
-
 static int
 action_put (Action *action, GError **error)
 {
-  g_autoptr (GByteArray) bytes = NULL;
+  g_autofree char *bytes = NULL;
+  gsize len;
   gboolean good;
 
   if (action->argc > 1)
     return xds_cli_usage (error, "Give one value, or none to take it from standard input.");
   if (action->argc == 0)
-    bytes = read_stdin (error);
+    bytes = xds_cli_read_file ("-", &len, error);
   else
-    bytes = g_byte_array_append (g_byte_array_new (), (const guint8 *) action->argv[0],
-                                 strlen (action->argv[0]));
+    len = strlen (bytes = g_strdup (action->argv[0]));
   if (bytes == NULL)
     return XDS_EXIT_OTHER;
-  if (bytes->len == 0)
+  if (len == 0)
     return xds_cli_usage (error, "There are no bytes to store; \"xds userdata rm\" removes.");
   good = create ? xds_userdata_compare_and_store (action->userdata, action->domid, action->userid,
-                                                  (const char *) bytes->data, bytes->len,
-                                                  XDS_USERDATA_CREATE, NULL, error)
-                : xds_userdata_store (action->userdata, action->domid, action->userid,
-                                      (const char *) bytes->data, bytes->len, error);
+                                                  bytes, len, XDS_USERDATA_CREATE, NULL, error)
+                : xds_userdata_store (action->userdata, action->domid, action->userid, bytes, len,
+                                      error);
   return good ? XDS_EXIT_DONE : XDS_EXIT_OTHER;
 }
 

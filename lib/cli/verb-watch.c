@@ -11,7 +11,7 @@
 
 static int max_events, depth = XDS_WATCH_UNLIMITED;
 static gboolean verbose, no_initial;
-static double timeout = -1;
+static double timeout = G_MAXDOUBLE; /* seconds; more than can be counted is for ever */
 
 typedef struct
 {
@@ -82,6 +82,9 @@ run_watch (XdsCli *cli, int argc, char **argv, GError **error)
     return XDS_EXIT_UNREACHABLE;
   if (argc == 0)
     return xds_cli_usage (error, "What is to be watched? Give a path.");
+  if (depth < XDS_WATCH_UNLIMITED || max_events < 0)
+    return xds_cli_usage (error, "A depth is 0 or more, or -1 for all below; a number of events "
+                                 "is 1 or more.");
   paths = xds_cli_paths (cli, argc, argv, error);
   for (guint i = 0; paths != NULL && i < paths->len; i++)
     {
@@ -94,7 +97,7 @@ run_watch (XdsCli *cli, int argc, char **argv, GError **error)
       g_signal_connect (watch, "changed", G_CALLBACK (on_changed), &self);
     }
   while (paths != NULL && (max_events <= 0 || self.n < max_events))
-    if (!xds_client_wait (cli->client, -1, error))
+    if (!xds_client_wait (cli->client, -1, error) || !xds_out_finish (error))
       return XDS_EXIT_OTHER;
   return paths != NULL ? XDS_EXIT_DONE : XDS_EXIT_NO;
 }
@@ -133,11 +136,13 @@ run_wait (XdsCli *cli, int argc, char **argv, GError **error)
     return XDS_EXIT_UNREACHABLE;
   if (argc < 1 || argc > 2)
     return xds_cli_usage (error, "Give a path, and the value to wait for if not any will do.");
+  if (!(timeout >= 0))
+    return xds_cli_usage (error, "A timeout is a number of seconds, 0 or more.");
   path = xds_cli_path (cli, argv[0], error);
   if (path == NULL)
     return XDS_EXIT_NO;
   value = xds_client_wait_value (client, path, argc > 1 ? argv[1] : NULL,
-                                 timeout < 0 ? -1 : (int) (timeout * 1000), &len, error);
+                                 timeout >= G_MAXINT / 1000 ? -1 : (int) (timeout * 1000), &len, error);
   if (value == NULL)
     return XDS_EXIT_OTHER;
   text = xds_out_escape (value, len);
