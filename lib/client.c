@@ -108,13 +108,16 @@ xds_client_class_init (XdsClientClass *class)
    * @client: the client
    * @domid: the domain
    * @uuid: (nullable): the uuid that it had, where the store told it
+   * @reason: (nullable): why: "poweroff", "reboot", "suspend", "crash", "watchdog" or "soft-reset" if
+   *   it stopped for that, "destroyed" if it was still running, "running" if it still is and was only
+   *   released; %NULL where the server does not tell, which only xendomstored does
    *
    * A domain is connected to the store no more, because it is gone or was released. A domain that
    * is only shut down, and kept, is not released. Emitted after xds_client_watch_domains().
    */
   signals[SIGNAL_DOMAIN_RELEASED]
       = g_signal_new ("domain-released", XDS_TYPE_CLIENT, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
-                      G_TYPE_NONE, 2, G_TYPE_UINT, G_TYPE_STRING);
+                      G_TYPE_NONE, 3, G_TYPE_UINT, G_TYPE_STRING, G_TYPE_STRING);
 }
 
 static void

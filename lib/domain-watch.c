@@ -7,13 +7,15 @@
  * server knows watches with depth, and a release event also comes when a domain only shuts down.
  * So an event is a reason to look, and what is signalled is the difference between two looks.  A
  * look is asynchronous: list the homes of all domains, then ask of each whether it is introduced,
- * and of each new one for its uuid.  All these questions travel together.
+ * and of each new one for its uuid.  All these questions travel together.  Why a domain went only
+ * the server can tell, and only ours does; it is asked when one did.
  *
  * An event during a look causes another look after it, however many events there are.
  */
 
 #include "lib/client.h"
 #include "lib/watch.h"
+#include "lib/xendomstore/control.h"
 #include "lib/xendomstore/domain.h"
 #include "lib/xendomstore/node.h"
 
@@ -51,12 +53,6 @@ uuid_of (const char *vm)
 }
 
 static void
-tell (XdsDomainWatch *self, const char *signal, guint domid, const char *uuid)
-{
-  g_signal_emit_by_name (self->client, signal, domid, uuid[0] != '\0' ? uuid : NULL);
-}
-
-static void
 answer_counted (XdsDomainWatch *self)
 {
   if (--self->n_open > 0)
@@ -84,7 +80,8 @@ got_uuid (GObject *source, GAsyncResult *result, gpointer data)
   if (self == NULL)
     return;
   g_hash_table_insert (self->known, GUINT_TO_POINTER (domid), g_strdup (uuid));
-  tell (self, "domain-introduced", domid, uuid);
+  g_signal_emit_by_name (self->client, "domain-introduced", domid,
+                         uuid[0] != '\0' ? uuid : NULL);
   answer_counted (self);
 }
 
@@ -97,14 +94,48 @@ domain_came (XdsDomainWatch *self, guint domid)
   xds_client_read_async (self->client, NULL, path, NULL, got_uuid, GUINT_TO_POINTER (domid));
 }
 
+/* A domain that went, while the server is asked why. */
+typedef struct
+{
+  guint domid;
+  char *uuid;
+} Gone;
+
+static void
+gone_free (Gone *gone)
+{
+  g_free (gone->uuid);
+  g_free (gone);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Gone, gone_free)
+
+static void
+got_reason (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (Gone) gone = data;
+  g_autofree char *reason = xds_client_control_finish (XDS_CLIENT (source), result, NULL);
+  XdsDomainWatch *self = still_there (source);
+
+  if (self == NULL)
+    return;
+  g_signal_emit_by_name (self->client, "domain-released", gone->domid,
+                         gone->uuid[0] != '\0' ? gone->uuid : NULL, reason);
+  answer_counted (self);
+}
+
 static void
 domain_went (XdsDomainWatch *self, guint domid)
 {
+  Gone *gone = g_new (Gone, 1);
+  g_autofree char *number = g_strdup_printf ("%u", domid);
+  const char *words[] = { "reason", number, NULL };
   gpointer uuid = NULL;
 
   g_hash_table_steal_extended (self->known, GUINT_TO_POINTER (domid), NULL, &uuid);
-  tell (self, "domain-released", domid, uuid);
-  g_free (uuid);
+  *gone = (Gone){ domid, uuid };
+  self->n_open++;
+  xds_client_control_async (self->client, words, NULL, got_reason, gone);
 }
 
 static void

@@ -33,8 +33,8 @@ def main(socket=None, folder=None):
         print("came", domid, uuid, name_of(client, domid), flush=True)
         userdata.store(domid, "note", b"seen by example.py")
 
-    def on_released(client, domid, uuid):
-        print("went", domid, uuid, flush=True)
+    def on_released(client, domid, uuid, reason):
+        print("went", domid, uuid, reason or "-", flush=True)
 
     client.connect("domain-introduced", on_introduced)
     client.connect("domain-released", on_released)

@@ -45,4 +45,4 @@ xds domain release 9
 wait_for grep -q 'went 9' "$work/out"
 is 'the example tells who comes and goes' "$(grep -v watching "$work/out")" \
   "came 9 99112233-4455-6677-8899-aabbccddeeff nine
-went 9 99112233-4455-6677-8899-aabbccddeeff"
+went 9 99112233-4455-6677-8899-aabbccddeeff -"

@@ -45,7 +45,7 @@ named ()
     && op "$OP_INTRODUCE" "$1" 1 1 > /dev/null
 }
 
-plan 9
+plan 13
 start
 touch "$told"
 
@@ -68,6 +68,31 @@ ok 'of a domain that did not shut down it hears that it was destroyed' \
    wait_for heard 'gone gone 6 guest6 destroyed'
 is 'events of one domain come in their order' \
    "$(grep ' 6 ' "$told" | cut -d' ' -f1 | tr '\n' ' ')" 'introduced gone '
+
+is 'the server remembers why a domain went' "$(op "$OP_CONTROL" reason 5)" crash
+is 'and that it was destroyed' "$(op "$OP_CONTROL" reason 6)" destroyed
+
+# released ID: the library's signal, through the example in Python, or the reason alone without it.
+example=$top_srcdir/lib/example.py
+export LD_LIBRARY_PATH=$top_builddir/.libs GI_TYPELIB_PATH=$top_builddir
+if [ -e "$top_builddir/Xendomstore-0.typelib" ] && ! ldd "$top_builddir/xendomstored" | grep -q asan \
+   && /usr/bin/python3 -c 'import gi' 2> /dev/null; then
+  (unset MALLOC_CHECK_ MALLOC_PERTURB_ G_DEBUG
+   background /usr/bin/python3 "$example" "$XENSTORED_PATH" "$work/userdata" > "$work/example"
+   wait_for grep -q watching "$work/example"
+   named 8
+   wait_for grep -q 'came 8' "$work/example"
+   "$sim" -w "$world" shutdown 8 reboot > /dev/null
+   wait_for heard 'shutdown shutdown 8 guest8 reboot'
+   "$sim" -w "$world" destroy 8 > /dev/null
+   wait_for grep -q 'went 8' "$work/example"
+   kill "$background_pid")
+  like 'the library tells who went, and why' "$(cat "$work/example")" 'went 8 [^ ]* reboot'
+else
+  skip 'no introspection data, or a library that Python cannot load'
+fi
+named 10
+is 'of a domain that is there it says so' "$(op "$OP_CONTROL" reason 10)" running
 
 not_ok 'what is no proper name, or may be written by others, does not run' \
        grep -qE 'backup|writable' "$told"

@@ -254,6 +254,7 @@ static const Control controls[] = {
   { "print", "<string>", control_print },
   { "quota", "[set <name> <val>|<domid>|max [-r]]", control_quota },
   { "quota-soft", "[set <name> <val>]", control_quota_soft },
+  { "reason", "<domid>", NULL },
   { "transactions", "", control_transactions },
   { "watches", "", control_watches },
 };

@@ -56,6 +56,8 @@ struct XdsHooks
   char *folder;       /* (owned) (nullable) */
   guint64 seconds, at_once;
   GHashTable *known;  /* (owned) domid -> Known */
+  GHashTable *ended;  /* (owned) domid -> why the last one of this id went; no more than there are
+                         ids */
   GQueue waiting;     /* (element-type Job) (owned) */
   GPtrArray *running; /* (element-type Job) (owned) */
 };
@@ -325,6 +327,7 @@ xds_hooks_introduced (XdsHooks *self, guint domid)
   print_uuid (domain.uuid, known->uuid);
   look_up_name (self, known);
   g_hash_table_insert (self->known, GUINT_TO_POINTER (domid), known);
+  g_hash_table_remove (self->ended, GUINT_TO_POINTER (domid));
   queue (self, known, "introduced", "");
 }
 
@@ -350,7 +353,10 @@ update (XdsHooks *self, Known *known, const XdsDomainV1 *now)
   look_up_name (self, known);
   if (is_gone (known, now))
     {
-      queue (self, known, "gone", known->shutdown ? reason_name (known->reason) : "destroyed");
+      const char *reason = known->shutdown ? reason_name (known->reason) : "destroyed";
+
+      queue (self, known, "gone", reason);
+      g_hash_table_insert (self->ended, GUINT_TO_POINTER (known->domid), (char *) reason);
       return TRUE;
     }
   if ((now->state & XDS_DOMAIN_SHUTDOWN) == 0)
@@ -384,6 +390,17 @@ xds_hooks_domains (XdsHooks *self, const XdsDomainV1 *domains, gsize n)
     }
 }
 
+const char *
+xds_hooks_reason (XdsHooks *self, guint domid)
+{
+  const char *ended = g_hash_table_lookup (self->ended, GUINT_TO_POINTER (domid));
+  XdsDomainV1 now;
+
+  if (ended != NULL || self->domains->plugin->domain (self->domains->self, domid, &now) < 0)
+    return ended;
+  return (now.state & XDS_DOMAIN_SHUTDOWN) != 0 ? reason_name (now.reason) : "running";
+}
+
 /* --- life --- */
 
 void
@@ -406,6 +423,7 @@ xds_hooks_new (const XdsConfig *config, XdsLoop *loop, XdsHooksName name, gpoint
   self->data = data;
   self->domains = domains;
   self->known = g_hash_table_new_full (NULL, NULL, NULL, known_free);
+  self->ended = g_hash_table_new (NULL, NULL);
   self->running = g_ptr_array_new_with_free_func ((GDestroyNotify) job_free);
   xds_hooks_set_config (self, config);
   return self;
@@ -420,6 +438,7 @@ xds_hooks_free (XdsHooks *self)
   g_queue_clear_full (&self->waiting, (GDestroyNotify) job_free);
   g_ptr_array_unref (self->running);
   g_hash_table_unref (self->known);
+  g_hash_table_unref (self->ended);
   g_free (self->folder);
   g_free (self);
 }

@@ -192,6 +192,23 @@ control_memreport (XdsService *self G_GNUC_UNUSED, const char *const *args, GStr
   return XDS_OK;
 }
 
+/* Nobody else remembers: a release tells no reason, and then the hypervisor has forgotten. */
+static XdsStatus
+control_reason (XdsService *self, const char *const *args, GString *answer)
+{
+  guint64 domid;
+  const char *reason;
+
+  if (args[0] == NULL || args[1] != NULL
+      || !g_ascii_string_to_unsigned (args[0], 10, 0, G_MAXUINT16, &domid, NULL))
+    return XDS_EINVAL;
+  reason = xds_hooks_reason (self->hooks, domid);
+  if (reason == NULL)
+    return XDS_ENOENT;
+  g_string_append (answer, reason);
+  return XDS_OK;
+}
+
 static XdsStatus
 control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GString *answer)
 {
@@ -203,6 +220,7 @@ control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GStri
     { "log", control_log },
     { "logfile", control_logfile },
     { "memreport", control_memreport },
+    { "reason", control_reason },
   };
   XdsService *self = data;
 
