@@ -3,7 +3,8 @@
 #
 # Pages and programs say the same.  The tests prove that pages are well-formed, that every option
 # that xendomstored prints in its help is in its page and the other way round, and so for the keys
-# of its file and the names of its quotas.
+# of its file and the names of its quotas; that every verb of xds has a page with all of its options;
+# and that every function of the library is in the page of its group.
 
 . "${0%/*}/lib.sh"
 
@@ -54,7 +55,53 @@ defaults_of_page ()
     "$man/xendomstored.conf.5.pod" | sort
 }
 
-plan 4
+# verb_options_of_help, verb_options_of_page VERB: "-x, --name" a line, those of every verb left out.
+verb_options_of_help ()
+{
+  "$xds" "$1" --help | sed -n '/^Application Options:/,/^$/p' \
+    | sed -nE 's/^ +((-[A-Za-z], )?--[a-z-]+).*/\1/p' \
+    | grep -vE -- '--(domain|json|socket|dry-run)$' | sort
+}
+
+verb_options_of_page ()
+{
+  sed -nE 's/^=item (B<-.*>).*/\1/p' "$man/xds-$1.1.pod" \
+    | grep -oE 'B<-[^>]*>' | tr '\n' ' ' | sed -E 's/> B<--([a-z])/, --\1/g' \
+    | grep -oE '(-[A-Za-z], )?--[a-z-]+' | sort
+}
+
+verbs_without_page ()
+{
+  "$xds" help | awk '/^  [a-z]/ { print $1 }' | while read -r verb; do
+    [ -e "$man/xds-$verb.1.pod" ] || echo "$verb has no page"
+    grep -q "^xds-$verb - " "$man/xds-$verb.1.pod" || echo "$verb has no name in its page"
+    grep -q "L<xds-$verb(1)>" "$man/xds.1.pod" || echo "$verb is not in xds(1)"
+    [ "$(verb_options_of_help "$verb")" = "$(verb_options_of_page "$verb")" ] \
+      || echo "$verb has other options: $(verb_options_of_help "$verb") / $(verb_options_of_page "$verb")"
+  done
+}
+
+# Every function that the map exports, its types left out.
+functions_of_map ()
+{
+  sed -n 's/^  \(xds_[a-z_0-9]*\);$/\1/p' "$top_srcdir/lib/libxendomstore-devel.map" \
+    | grep -vE '_get_type$' | sort
+}
+
+# What a reader finds: in the generated pages.
+functions_of_pages ()
+{
+  local page
+
+  for page in "$man"/libxendomstore-*.3.api; do
+    perl "$man/api.pl" "$top_srcdir/lib" "$page" > "$work/$(basename "$page").pod"
+  done
+  cat "$work"/*.api.pod | sed -n 's/^=head2 \(xds_[a-z_0-9]*\)$/\1/p' | sort
+}
+
+xds=$top_builddir/xds
+
+plan 7
 if command -v podchecker >/dev/null; then
   ok 'pages are well-formed' podchecker -warnings "$man"/*.pod
 else
@@ -67,3 +114,16 @@ else
 fi
 is 'xendomstored.conf(5) has the keys of the daemon' "$(keys_of_page)" "$(keys_of_source)"
 is 'xendomstored.conf(5) has the defaults of the quotas' "$(defaults_of_page)" "$(defaults_of_source)"
+
+if [ -x "$xds" ]; then
+  is 'every verb of xds has a page, with the options of its help' "$(verbs_without_page)" ''
+else
+  skip 'xds is not built'
+fi
+is 'every function of the library is in a page' "$({ functions_of_pages; echo xds_error_quark; } | sort)" \
+   "$(functions_of_map)"
+if command -v podchecker >/dev/null; then
+  ok 'the pages of functions are well-formed' podchecker -warnings "$work"/*.api.pod
+else
+  skip 'podchecker is not installed'
+fi
