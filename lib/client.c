@@ -108,9 +108,9 @@ xds_client_class_init (XdsClientClass *class)
    * @client: the client
    * @domid: the domain
    * @uuid: (nullable): the uuid that it had, where the store told it
-   * @reason: (nullable): why: "poweroff", "reboot", "suspend", "crash", "watchdog" or "soft-reset" if
-   *   it stopped for that, "destroyed" if it was still running, "running" if it still is and was only
-   *   released; %NULL where the server does not tell, which only xendomstored does
+   * @reason: (nullable): why: "poweroff", "reboot", "suspend", "crash", "watchdog" or "soft-reset"
+   *   if it stopped for that, "destroyed" if it was still running, "running" if it still is and was
+   *   only released; %NULL where the server does not tell, which only xendomstored does
    *
    * A domain is connected to the store no more, because it is gone or was released. A domain that
    * is only shut down, and kept, is not released. Emitted after xds_client_watch_domains().

@@ -131,6 +131,7 @@ run_wait (XdsCli *cli, int argc, char **argv, GError **error)
   g_autoptr (JsonBuilder) builder = NULL;
   g_autofree char *path = NULL, *value = NULL, *text = NULL;
   gsize len = 0;
+  int milliseconds;
 
   if (client == NULL)
     return XDS_EXIT_UNREACHABLE;
@@ -141,8 +142,9 @@ run_wait (XdsCli *cli, int argc, char **argv, GError **error)
   path = xds_cli_path (cli, argv[0], error);
   if (path == NULL)
     return XDS_EXIT_NO;
-  value = xds_client_wait_value (client, path, argc > 1 ? argv[1] : NULL,
-                                 timeout >= G_MAXINT / 1000 ? -1 : (int) (timeout * 1000), &len, error);
+  milliseconds = timeout >= G_MAXINT / 1000 ? -1 : (int) (timeout * 1000);
+  value = xds_client_wait_value (client, path, argc > 1 ? argv[1] : NULL, milliseconds, &len,
+                                 error);
   if (value == NULL)
     return XDS_EXIT_OTHER;
   text = xds_out_escape (value, len);

@@ -26,8 +26,8 @@ void xds_hooks_introduced (XdsHooks *self, guint domid);
 /* These are all domains now: before the engine hears of it, since names of the dead are in it. */
 void xds_hooks_domains (XdsHooks *self, const XdsDomainV1 *domains, gsize n);
 
-/* Why a domain stopped or went, "poweroff" and so on; "running" for one that did not; NULL if nobody
-   knows. */
+/* Why a domain stopped or went, "poweroff" and so on; "running" for one that did not; NULL if
+   nobody knows. */
 const char *xds_hooks_reason (XdsHooks *self, guint domid);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsHooks, xds_hooks_free)
