@@ -11,7 +11,7 @@ packages_build=(build-essential autoconf automake libtool pkg-config perl libgli
 packages_demo=(xenstore-utils)
 # What the tests compare with, or look with.
 packages_tests=(libglib-testing-0-dev xenstore-utils xen-utils-4.17 gobject-introspection
-  libgirepository1.0-dev python3-gi valgrind shellcheck)
+  libgirepository1.0-dev python3-gi valgrind shellcheck zsh fish)
 
 # What the emulated Xen host is made and booted with (tests/xen).
 packages_xen=(qemu-system-x86 cpio xz-utils binutils)
