@@ -9,6 +9,12 @@
  * writes that node before it introduces a domain, and from the hypervisor's own handle.
  *
  * The connection is this file's own, behind a lock, since whoever calls may be any thread.
+ *
+ * All domains at one moment only the hypervisor knows: a domain that is being built is not in the
+ * store yet, and whatever is missing would be taken for dead.  So without it there is no audit.
+ *
+ * XDS_HYPERVISOR names another plugin and its argument, "sim:FOLDER", and XDS_PLUGIN_DIR where
+ * plugins are.
  */
 
 #include "lib/domains.h"
@@ -64,20 +70,38 @@ ignore_log (void *data, int priority, const char *text)
 {
 }
 
+/* The plugin, and in @ret_args what it is opened with. */
+static const XdsHypervisorV1 *
+choose_plugin (XdsDomains *domains, char **ret_args, char **ret_why)
+{
+  const char *folder = g_getenv ("XDS_PLUGIN_DIR"), *named = g_getenv ("XDS_HYPERVISOR");
+  g_auto (GStrv) words = named != NULL ? g_strsplit (named, ":", 2) : NULL;
+
+  if (folder == NULL)
+    folder = XDS_PKGLIBDIR;
+  if (words != NULL && words[0] != NULL)
+    {
+      *ret_args = g_strdup (words[1]);
+      return xds_hypervisor_load (folder, words[0], ret_why);
+    }
+  /* A host that says where its store is may have several, none of them Xen's. */
+  return domains->socket == NULL ? xds_hypervisor_load_best (folder, ret_why) : NULL;
+}
+
 static void
 look_for_plugin (XdsDomains *domains)
 {
   static const XdsHypervisorHostV1 host = { ignore_log, NULL };
   const XdsHypervisorV1 *plugin;
+  g_autofree char *args = NULL;
   char *why = NULL;
 
   if (domains->looked_for_plugin)
     return;
   domains->looked_for_plugin = TRUE;
-  /* A host that says where its store is may have several, none of them Xen's. */
-  plugin = domains->socket == NULL ? xds_hypervisor_load_best (XDS_PKGLIBDIR, &why) : NULL;
+  plugin = choose_plugin (domains, &args, &why);
   free (why);
-  if (plugin != NULL && plugin->open (&host, NULL, &domains->self) == 0)
+  if (plugin != NULL && plugin->open (&host, args, &domains->self) == 0)
     domains->plugin = plugin;
 }
 
@@ -88,6 +112,22 @@ no_domain (guint domid, GError **error)
                "There is no domain %u, or it is being torn down; \"xds domain\" lists domains.",
                domid);
   return FALSE;
+}
+
+static XdsUserdataDomain
+convert (const XdsDomainV1 *domain)
+{
+  gboolean shutdown = (domain->state & XDS_DOMAIN_SHUTDOWN) != 0;
+  XdsUserdataDomain converted = {
+    .domid = domain->domid,
+    .unique_id = domain->unique_id,
+    .shutdown = shutdown,
+    .soft_reset = shutdown && domain->reason == XDS_SHUTDOWN_SOFT_RESET,
+    .dying = (domain->state & (XDS_DOMAIN_DYING | XDS_DOMAIN_DEAD)) != 0,
+  };
+
+  xds_userdata_uuid_format (domain->uuid, converted.uuid);
+  return converted;
 }
 
 static gboolean
@@ -104,16 +144,49 @@ ask_plugin (XdsDomains *domains, guint domid, XdsUserdataDomain *ret_domain, GEr
                    "Cannot ask the hypervisor for domain %u: %s.", domid, g_strerror (-res));
       return FALSE;
     }
-  *ret_domain = (XdsUserdataDomain){
-    .domid = domid,
-    .unique_id = domain.unique_id,
-    .shutdown = (domain.state & XDS_DOMAIN_SHUTDOWN) != 0,
-    .soft_reset
-    = (domain.state & XDS_DOMAIN_SHUTDOWN) != 0 && domain.reason == XDS_SHUTDOWN_SOFT_RESET,
-    .dying = (domain.state & (XDS_DOMAIN_DYING | XDS_DOMAIN_DEAD)) != 0,
-  };
-  xds_userdata_uuid_format (domain.uuid, ret_domain->uuid);
+  *ret_domain = convert (&domain);
   return TRUE;
+}
+
+static GArray *
+all (gpointer data, GError **error)
+{
+  XdsDomains *domains = data;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&domains->lock);
+  g_autofree XdsDomainV1 *snapshot = NULL;
+  size_t n = 64, room; /* a first guess; asked again until all fit */
+  GArray *found;
+  int res;
+
+  look_for_plugin (domains);
+  if (domains->plugin == NULL)
+    {
+      g_set_error (error, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_FAILED,
+                   "Cannot tell which domains there are: no hypervisor can be asked here. Run this "
+                   "as root in domain 0.");
+      return NULL;
+    }
+  do
+    {
+      room = n;
+      snapshot = g_renew (XdsDomainV1, snapshot, room);
+      res = domains->plugin->domains (domains->self, snapshot, room, &n);
+    }
+  while (res >= 0 && n > room);
+  if (res < 0)
+    {
+      g_set_error (error, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_FAILED,
+                   "Cannot ask the hypervisor which domains there are: %s.", g_strerror (-res));
+      return NULL;
+    }
+  found = g_array_sized_new (FALSE, FALSE, sizeof (XdsUserdataDomain), n);
+  for (size_t i = 0; i < n; i++)
+    {
+      XdsUserdataDomain domain = convert (&snapshot[i]);
+
+      g_array_append_val (found, domain);
+    }
+  return found;
 }
 
 /* --- the store --- */
@@ -213,5 +286,5 @@ one (gpointer data, guint domid, XdsUserdataDomain *ret_domain, GError **error)
 XdsUserdataHypervisor
 xds_domains_as_hypervisor (XdsDomains *domains)
 {
-  return (XdsUserdataHypervisor){ .one = one, .data = domains };
+  return (XdsUserdataHypervisor){ .one = one, .all = all, .data = domains };
 }

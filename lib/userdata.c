@@ -7,15 +7,12 @@
  * domain, and the meaning that libxl_userdata_store and _retrieve have: no bytes removes, and
  * nothing stored is no error.  The files are read and written by the caller's process, so this
  * works while no server runs, on a host whose hypervisor can be asked.
- *
- * Asynchronous calls run in a thread, since a lock of libxl's may take its time.
  */
 
+#include "lib/userdata.h"
 #include "lib/domains.h"
 #include "lib/xendomstore/error.h"
-#include "lib/xendomstore/userdata.h"
 #include "userdata/monitor.h"
-#include "userdata/store.h"
 
 #include <glib-unix.h>
 #include <string.h>
@@ -121,9 +118,14 @@ xds_userdata_init (XdsUserdata *userdata)
 {
 }
 
-/* Makes an error of userdata/ one of the library; always FALSE. */
-static gboolean
-give_error (GError *own, GError **error)
+XdsUserdataStore *
+xds_userdata_get_store (XdsUserdata *userdata)
+{
+  return userdata->store;
+}
+
+gboolean
+xds_userdata_give_error (GError *own, GError **error)
 {
   if (own->domain == XDS_USERDATA_ERROR)
     {
@@ -157,7 +159,7 @@ xds_userdata_new (const char *folder, const char *socket, GError **error)
   userdata->store = xds_userdata_store_new (folder, &hypervisor, &own);
   if (userdata->store != NULL)
     return g_steal_pointer (&userdata);
-  give_error (g_steal_pointer (&own), error);
+  xds_userdata_give_error (g_steal_pointer (&own), error);
   return NULL;
 }
 
@@ -221,7 +223,7 @@ xds_userdata_store (XdsUserdata *userdata, guint domid, const char *userid, cons
   bytes = g_bytes_new (data, length);
   if (xds_userdata_store_put (userdata->store, domid, userid, bytes, NULL, &own))
     return TRUE;
-  return give_error (g_steal_pointer (&own), error);
+  return xds_userdata_give_error (g_steal_pointer (&own), error);
 }
 
 /**
@@ -254,7 +256,7 @@ xds_userdata_retrieve (XdsUserdata *userdata, guint domid, const char *userid, c
 
   bytes = xds_userdata_store_get (userdata->store, domid, userid, &generation, &own);
   if (bytes == NULL && !g_error_matches (own, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_ABSENT))
-    return give_error (g_steal_pointer (&own), error);
+    return xds_userdata_give_error (g_steal_pointer (&own), error);
   if (bytes != NULL)
     data = g_bytes_get_data (bytes, &len);
   if (ret_data != NULL)
@@ -290,7 +292,7 @@ xds_userdata_unlink (XdsUserdata *userdata, guint domid, const char *userid, GEr
 
   if (xds_userdata_store_remove (userdata->store, domid, userid, &own))
     return TRUE;
-  return give_error (g_steal_pointer (&own), error);
+  return xds_userdata_give_error (g_steal_pointer (&own), error);
 }
 
 /**
@@ -323,7 +325,7 @@ xds_userdata_compare_and_store (XdsUserdata *userdata, guint domid, const char *
   if (xds_userdata_store_put_if (userdata->store, domid, userid, bytes, generation, ret_generation,
                                  &own))
     return TRUE;
-  return give_error (g_steal_pointer (&own), error);
+  return xds_userdata_give_error (g_steal_pointer (&own), error);
 }
 
 /**
@@ -349,7 +351,7 @@ xds_userdata_list (XdsUserdata *userdata, guint domid, GError **error)
   items = xds_userdata_store_list (userdata->store, domid, &own);
   if (items == NULL)
     {
-      give_error (g_steal_pointer (&own), error);
+      xds_userdata_give_error (g_steal_pointer (&own), error);
       return NULL;
     }
   entries = g_ptr_array_new_with_free_func ((GDestroyNotify) xds_userdata_entry_free);
@@ -383,7 +385,7 @@ xds_userdata_destroy_all (XdsUserdata *userdata, guint domid, GError **error)
 
   if (xds_userdata_store_destroy_all (userdata->store, domid, &own))
     return TRUE;
-  return give_error (g_steal_pointer (&own), error);
+  return xds_userdata_give_error (g_steal_pointer (&own), error);
 }
 
 /* --- watching --- */
@@ -433,395 +435,11 @@ xds_userdata_watch (XdsUserdata *userdata, GError **error)
     return TRUE;
   userdata->monitor = xds_monitor_new (xds_userdata_store_get_folder (userdata->store), &own);
   if (userdata->monitor == NULL)
-    return give_error (g_steal_pointer (&own), error);
+    return xds_userdata_give_error (g_steal_pointer (&own), error);
   userdata->source = g_unix_fd_source_new (xds_monitor_fd (userdata->monitor), G_IO_IN);
   g_source_set_callback (userdata->source, (GSourceFunc) (void (*) (void)) on_readable, userdata,
                          NULL);
   g_source_set_static_name (userdata->source, "xendomstore userdata");
   g_source_attach (userdata->source, context);
   return TRUE;
-}
-
-/* --- later --- */
-
-typedef struct
-{
-  guint domid;
-  char *userid;
-  char *data;
-  gsize length;
-  guint64 generation;
-} Job;
-
-static void
-job_free (gpointer data)
-{
-  Job *job = data;
-
-  g_free (job->userid);
-  g_free (job->data);
-  g_free (job);
-}
-
-static void
-start (XdsUserdata *userdata, gpointer tag, Job *job, GTaskThreadFunc func,
-       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_autoptr (GTask) task = g_task_new (userdata, cancellable, callback, user_data);
-
-  g_task_set_source_tag (task, tag);
-  g_task_set_task_data (task, job, job_free);
-  g_task_run_in_thread (task, func);
-}
-
-static Job *
-job_new (guint domid, const char *userid, const char *data, gsize length)
-{
-  Job *job = g_new0 (Job, 1);
-
-  *job = (Job){ domid, g_strdup (userid), g_memdup2 (data, length), length, 0 };
-  return job;
-}
-
-static void
-end (GTask *task, gboolean good, GError *error)
-{
-  if (good)
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
-}
-
-static void
-store_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  GError *error = NULL;
-  Job *job = data;
-  gboolean good
-      = xds_userdata_store (source, job->domid, job->userid, job->data, job->length, &error);
-
-  end (task, good, error);
-}
-
-/**
- * xds_userdata_store_async:
- * @userdata: the userdata
- * @domid: the domain
- * @userid: the name to store under
- * @data: (array length=length) (element-type guint8) (nullable): the bytes
- * @length: their number; 0 removes what is stored
- * @cancellable: (nullable): to give up
- * @callback: called when it is done
- * @user_data: for @callback
- *
- * Does what xds_userdata_store() does, without waiting.
- */
-void
-xds_userdata_store_async (XdsUserdata *userdata, guint domid, const char *userid, const char *data,
-                          gsize length, GCancellable *cancellable, GAsyncReadyCallback callback,
-                          gpointer user_data)
-{
-  g_return_if_fail (XDS_IS_USERDATA (userdata) && userid != NULL);
-
-  start (userdata, xds_userdata_store_async, job_new (domid, userid, data, length), store_in_thread,
-         cancellable, callback, user_data);
-}
-
-/**
- * xds_userdata_store_finish:
- * @userdata: the userdata
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes xds_userdata_store_async().
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-xds_userdata_store_finish (XdsUserdata *userdata, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, userdata), FALSE);
-
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-static void
-retrieve_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  GError *error = NULL;
-  Job *job = data;
-  gboolean good = xds_userdata_retrieve (source, job->domid, job->userid, &job->data, &job->length,
-                                         &job->generation, &error);
-
-  end (task, good, error);
-}
-
-/**
- * xds_userdata_retrieve_async:
- * @userdata: the userdata
- * @domid: the domain
- * @userid: the name under which it is stored
- * @cancellable: (nullable): to give up
- * @callback: called when it is done
- * @user_data: for @callback
- *
- * Does what xds_userdata_retrieve() does, without waiting.
- */
-void
-xds_userdata_retrieve_async (XdsUserdata *userdata, guint domid, const char *userid,
-                             GCancellable *cancellable, GAsyncReadyCallback callback,
-                             gpointer user_data)
-{
-  g_return_if_fail (XDS_IS_USERDATA (userdata) && userid != NULL);
-
-  start (userdata, xds_userdata_retrieve_async, job_new (domid, userid, NULL, 0),
-         retrieve_in_thread, cancellable, callback, user_data);
-}
-
-/**
- * xds_userdata_retrieve_finish:
- * @userdata: the userdata
- * @result: what the callback was given
- * @ret_data: (out) (optional) (nullable) (transfer full) (array length=ret_length)
- *   (element-type guint8): return location for the bytes, %NULL if nothing is stored
- * @ret_length: (out) (optional): return location for their number
- * @ret_generation: (out) (optional): return location for the generation
- * @error: return location for an error
- *
- * Finishes xds_userdata_retrieve_async().
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-xds_userdata_retrieve_finish (XdsUserdata *userdata, GAsyncResult *result, char **ret_data,
-                              gsize *ret_length, guint64 *ret_generation, GError **error)
-{
-  Job *job;
-
-  g_return_val_if_fail (g_task_is_valid (result, userdata), FALSE);
-
-  if (!g_task_propagate_boolean (G_TASK (result), error))
-    return FALSE;
-  job = g_task_get_task_data (G_TASK (result));
-  if (ret_data != NULL)
-    *ret_data = g_steal_pointer (&job->data);
-  if (ret_length != NULL)
-    *ret_length = job->length;
-  if (ret_generation != NULL)
-    *ret_generation = job->generation;
-  return TRUE;
-}
-
-static void
-unlink_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  GError *error = NULL;
-  Job *job = data;
-  gboolean good = xds_userdata_unlink (source, job->domid, job->userid, &error);
-
-  end (task, good, error);
-}
-
-/**
- * xds_userdata_unlink_async:
- * @userdata: the userdata
- * @domid: the domain
- * @userid: the name under which it is stored
- * @cancellable: (nullable): to give up
- * @callback: called when it is done
- * @user_data: for @callback
- *
- * Does what xds_userdata_unlink() does, without waiting.
- */
-void
-xds_userdata_unlink_async (XdsUserdata *userdata, guint domid, const char *userid,
-                           GCancellable *cancellable, GAsyncReadyCallback callback,
-                           gpointer user_data)
-{
-  g_return_if_fail (XDS_IS_USERDATA (userdata) && userid != NULL);
-
-  start (userdata, xds_userdata_unlink_async, job_new (domid, userid, NULL, 0), unlink_in_thread,
-         cancellable, callback, user_data);
-}
-
-/**
- * xds_userdata_unlink_finish:
- * @userdata: the userdata
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes xds_userdata_unlink_async().
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-xds_userdata_unlink_finish (XdsUserdata *userdata, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, userdata), FALSE);
-
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-static void
-compare_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  GError *error = NULL;
-  Job *job = data;
-  gboolean good
-      = xds_userdata_compare_and_store (source, job->domid, job->userid, job->data, job->length,
-                                        job->generation, &job->generation, &error);
-
-  end (task, good, error);
-}
-
-/**
- * xds_userdata_compare_and_store_async:
- * @userdata: the userdata
- * @domid: the domain
- * @userid: the name to store under
- * @data: (array length=length) (element-type guint8) (nullable): the bytes
- * @length: their number; 0 removes what is stored
- * @generation: what must be stored now, %XDS_USERDATA_CREATE if nothing may be
- * @cancellable: (nullable): to give up
- * @callback: called when it is done
- * @user_data: for @callback
- *
- * Does what xds_userdata_compare_and_store() does, without waiting.
- */
-void
-xds_userdata_compare_and_store_async (XdsUserdata *userdata, guint domid, const char *userid,
-                                      const char *data, gsize length, guint64 generation,
-                                      GCancellable *cancellable, GAsyncReadyCallback callback,
-                                      gpointer user_data)
-{
-  Job *job;
-
-  g_return_if_fail (XDS_IS_USERDATA (userdata) && userid != NULL);
-
-  job = job_new (domid, userid, data, length);
-  job->generation = generation;
-  start (userdata, xds_userdata_compare_and_store_async, job, compare_in_thread, cancellable,
-         callback, user_data);
-}
-
-/**
- * xds_userdata_compare_and_store_finish:
- * @userdata: the userdata
- * @result: what the callback was given
- * @ret_generation: (out) (optional): return location for the new generation
- * @error: return location for an error
- *
- * Finishes xds_userdata_compare_and_store_async().
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-xds_userdata_compare_and_store_finish (XdsUserdata *userdata, GAsyncResult *result,
-                                       guint64 *ret_generation, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, userdata), FALSE);
-
-  if (!g_task_propagate_boolean (G_TASK (result), error))
-    return FALSE;
-  if (ret_generation != NULL)
-    *ret_generation = ((Job *) g_task_get_task_data (G_TASK (result)))->generation;
-  return TRUE;
-}
-
-static void
-list_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  GError *error = NULL;
-  GPtrArray *entries = xds_userdata_list (source, ((Job *) data)->domid, &error);
-
-  if (entries != NULL)
-    g_task_return_pointer (task, entries, (GDestroyNotify) g_ptr_array_unref);
-  else
-    g_task_return_error (task, error);
-}
-
-/**
- * xds_userdata_list_async:
- * @userdata: the userdata
- * @domid: the domain
- * @cancellable: (nullable): to give up
- * @callback: called when it is done
- * @user_data: for @callback
- *
- * Does what xds_userdata_list() does, without waiting.
- */
-void
-xds_userdata_list_async (XdsUserdata *userdata, guint domid, GCancellable *cancellable,
-                         GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_return_if_fail (XDS_IS_USERDATA (userdata));
-
-  start (userdata, xds_userdata_list_async, job_new (domid, NULL, NULL, 0), list_in_thread,
-         cancellable, callback, user_data);
-}
-
-/**
- * xds_userdata_list_finish:
- * @userdata: the userdata
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes xds_userdata_list_async().
- *
- * Returns: (transfer container) (element-type XdsUserdataEntry): the entries, or %NULL with
- *   @error set
- */
-GPtrArray *
-xds_userdata_list_finish (XdsUserdata *userdata, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, userdata), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-static void
-destroy_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
-{
-  GError *error = NULL;
-  gboolean good = xds_userdata_destroy_all (source, ((Job *) data)->domid, &error);
-
-  end (task, good, error);
-}
-
-/**
- * xds_userdata_destroy_all_async:
- * @userdata: the userdata
- * @domid: the domain
- * @cancellable: (nullable): to give up
- * @callback: called when it is done
- * @user_data: for @callback
- *
- * Does what xds_userdata_destroy_all() does, without waiting.
- */
-void
-xds_userdata_destroy_all_async (XdsUserdata *userdata, guint domid, GCancellable *cancellable,
-                                GAsyncReadyCallback callback, gpointer user_data)
-{
-  g_return_if_fail (XDS_IS_USERDATA (userdata));
-
-  start (userdata, xds_userdata_destroy_all_async, job_new (domid, NULL, NULL, 0),
-         destroy_in_thread, cancellable, callback, user_data);
-}
-
-/**
- * xds_userdata_destroy_all_finish:
- * @userdata: the userdata
- * @result: what the callback was given
- * @error: return location for an error
- *
- * Finishes xds_userdata_destroy_all_async().
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-xds_userdata_destroy_all_finish (XdsUserdata *userdata, GAsyncResult *result, GError **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, userdata), FALSE);
-
-  return g_task_propagate_boolean (G_TASK (result), error);
 }

@@ -19,7 +19,8 @@ declared=$({ grep -hoE '\<xds_[a-z_0-9]+ \(' "$lib"/xendomstore/*.h | tr -d ' ('
              printf '%s\n' $macro_types; } | sort -u)
 documented=$(grep -hoE '^ \* xds_[a-z_0-9]+:$' "$lib"/*.c | tr -d ' *:' | sort -u)
 undocumented_by_rule='xds_error_quark xds_batch_get_type xds_transaction_get_type xds_client_get_type
-  xds_watch_get_type xds_userdata_get_type xds_userdata_entry_get_type'
+  xds_watch_get_type xds_userdata_get_type xds_userdata_entry_get_type
+  xds_userdata_finding_get_type'
 
 plan 4
 is 'the library exports what the map lists' "$exported" "$mapped"

@@ -14,6 +14,9 @@
 
 export XDS_SIM_WORLD=$world
 golden=$top_srcdir/tests/golden
+# What is left of a domain that there is not, for the sessions.
+# shellcheck disable=SC2034
+dead=userdata-d.99.11111111-2222-3333-4444-555555555555.note
 
 xds ()
 {

@@ -126,7 +126,8 @@ static const char *const domain_actions[]
 static const char *const sim_actions[]
     = { "list",  "init",    "start",    "stop",  "create", "destroy",
         "pause", "unpause", "shutdown", "crash", "resume", NULL };
-static const char *const userdata_actions[] = { "ls", "get", "put", "edit", "rm", NULL };
+static const char *const userdata_actions[] = { "ls",     "get",    "put",   "edit", "rm",
+                                                "export", "import", "audit", NULL };
 
 /* @position: of the word behind the verb, options left out. */
 static void

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static char *folder;
-static gboolean create;
+static gboolean create, replace, third_party, fix;
 
 typedef struct
 {
@@ -197,16 +197,100 @@ action_rm (Action *action, GError **error)
              : XDS_EXIT_OTHER;
 }
 
+/* --- all of it --- */
+
+static int
+action_export (Action *action, GError **error)
+{
+  g_autoptr (GBytes) archive
+      = xds_userdata_export (action->userdata, action->domid, third_party, error);
+
+  if (archive == NULL)
+    return XDS_EXIT_OTHER;
+  fwrite (g_bytes_get_data (archive, NULL), 1, g_bytes_get_size (archive), stdout);
+  return XDS_EXIT_DONE;
+}
+
+static int
+action_import (Action *action, GError **error)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  g_autoptr (GBytes) archive = NULL;
+  gsize len;
+  char *bytes;
+  guint n = 0;
+
+  if (action->argc > 1)
+    return xds_cli_usage (error, "Give one file, or none to take it from standard input.");
+  bytes = xds_cli_read_file (action->argc > 0 ? action->argv[0] : "-", &len, error);
+  if (bytes == NULL)
+    return XDS_EXIT_OTHER;
+  archive = g_bytes_new_take (bytes, len);
+  if (!xds_userdata_import (action->userdata, action->domid, archive, replace, &n, error))
+    return XDS_EXIT_OTHER;
+  if (!action->cli->json)
+    return XDS_EXIT_DONE;
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "stored");
+  json_builder_add_int_value (builder, n);
+  json_builder_end_object (builder);
+  xds_out_json (builder);
+  return XDS_EXIT_DONE;
+}
+
+static void
+json_finding (JsonBuilder *builder, const XdsUserdataFinding *finding)
+{
+  json_builder_begin_object (builder);
+  json_builder_set_member_name (builder, "kind");
+  json_builder_add_string_value (builder, finding->kind);
+  json_builder_set_member_name (builder, "domid");
+  json_builder_add_int_value (builder, finding->domid);
+  json_builder_set_member_name (builder, "file");
+  json_builder_add_string_value (builder, finding->file);
+  json_builder_set_member_name (builder, "fixed");
+  json_builder_add_boolean_value (builder, finding->fixed);
+  json_builder_end_object (builder);
+}
+
+static int
+action_audit (Action *action, GError **error)
+{
+  g_autoptr (GPtrArray) findings = xds_userdata_audit (action->userdata, fix, error);
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  gboolean left = FALSE;
+
+  if (findings == NULL)
+    return XDS_EXIT_OTHER;
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < findings->len; i++)
+    {
+      const XdsUserdataFinding *finding = findings->pdata[i];
+
+      left |= !finding->fixed;
+      json_finding (builder, finding);
+      if (!action->cli->json)
+        printf ("%-12s  %s%s\n", finding->kind, finding->file,
+                finding->fixed ? "  removed" : "");
+    }
+  json_builder_end_array (builder);
+  if (action->cli->json)
+    xds_out_json (builder);
+  return left ? XDS_EXIT_NO : XDS_EXIT_DONE;
+}
+
 /* --- the table --- */
 
 static const struct
 {
   const char *name;
-  gboolean takes_userid;
+  gboolean takes_domain, takes_userid;
   int (*func) (Action *action, GError **error);
 } actions[] = {
-  { "ls", FALSE, action_ls },    { "get", TRUE, action_get }, { "put", TRUE, action_put },
-  { "edit", TRUE, action_edit }, { "rm", TRUE, action_rm },
+  { "ls", TRUE, FALSE, action_ls },         { "get", TRUE, TRUE, action_get },
+  { "put", TRUE, TRUE, action_put },        { "edit", TRUE, TRUE, action_edit },
+  { "rm", TRUE, TRUE, action_rm },          { "export", TRUE, FALSE, action_export },
+  { "import", TRUE, FALSE, action_import }, { "audit", FALSE, FALSE, action_audit },
 };
 
 /* Takes domain and userid off the words. */
@@ -239,22 +323,26 @@ run (XdsCli *cli, int argc, char **argv, GError **error)
 {
   g_autoptr (XdsUserdata) userdata = NULL;
   Action action = { cli, NULL, 0, NULL, argc - 1, argv + 1 };
-  int status;
+  int status = XDS_EXIT_DONE;
 
   if (argc == 0)
-    return xds_cli_usage (error, "Give what to do: ls, get, put, edit or rm.");
+    return xds_cli_usage (error, "Give what to do: ls, get, put, edit, rm, export, import or "
+                                 "audit.");
   for (guint i = 0; i < G_N_ELEMENTS (actions); i++)
     {
       if (!g_str_equal (argv[0], actions[i].name))
         continue;
-      status = take_words (&action, actions[i].takes_userid, error);
+      if (actions[i].takes_domain)
+        status = take_words (&action, actions[i].takes_userid, error);
       if (status != XDS_EXIT_DONE)
         return status;
       userdata = xds_userdata_new (folder, cli->socket, error);
       action.userdata = userdata;
       return userdata != NULL ? actions[i].func (&action, error) : XDS_EXIT_OTHER;
     }
-  return xds_cli_usage (error, "There is no \"xds userdata %s\"; ls, get, put, edit and rm are.",
+  return xds_cli_usage (error,
+                        "There is no \"xds userdata %s\"; ls, get, put, edit, rm, export, import "
+                        "and audit are.",
                         argv[0]);
 }
 
@@ -262,12 +350,17 @@ static const GOptionEntry options[] = {
   { "folder", 0, 0, G_OPTION_ARG_FILENAME, &folder, "Where the files are (/var/lib/xen)",
     "FOLDER" },
   { "create", 0, 0, G_OPTION_ARG_NONE, &create, "put: only if nothing is stored yet", NULL },
+  { "third-party", 0, 0, G_OPTION_ARG_NONE, &third_party,
+    "export: without what libxl and libvirt make anew", NULL },
+  { "replace", 0, 0, G_OPTION_ARG_NONE, &replace, "import: replace what is stored already", NULL },
+  { "fix", 0, 0, G_OPTION_ARG_NONE, &fix, "audit: remove what can be removed", NULL },
   { NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
 const XdsVerb xds_verb_userdata = {
   .name = "userdata",
-  .args = "ls DOM | get DOM NAME | put DOM NAME [VALUE] | edit DOM NAME | rm DOM NAME",
+  .args = "ls DOM | get DOM NAME | put DOM NAME [VALUE] | edit DOM NAME | rm DOM NAME | "
+          "export DOM | import DOM [FILE] | audit",
   .summary = "what programs stored for a domain",
   .details = "The data is in libxl's files and goes when the domain goes. With -D leave DOM out. "
              "\"put\" without VALUE takes\nit from standard input; \"edit\" stores only if nobody "

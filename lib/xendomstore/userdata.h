@@ -36,6 +36,31 @@ XdsUserdataEntry *xds_userdata_entry_copy (const XdsUserdataEntry *entry);
 void xds_userdata_entry_free (XdsUserdataEntry *entry);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsUserdataEntry, xds_userdata_entry_free)
 
+/**
+ * XdsUserdataFinding:
+ * @kind: "orphan" (of a domain that there is not), "other-uuid" (the number is another domain's
+ *   now), "earlier-boot", "leftover" (of a store that was cut short), "stale-lock", "empty",
+ *   "bad-name", "not-regular" or "foreign" (of another user)
+ * @file: its name in the folder
+ * @domid: the domain that it names
+ * @fixed: whether it was removed
+ *
+ * One thing that is wrong in the folder.
+ */
+typedef struct
+{
+  char *kind;
+  char *file;
+  guint domid;
+  gboolean fixed;
+} XdsUserdataFinding;
+
+#define XDS_TYPE_USERDATA_FINDING (xds_userdata_finding_get_type ())
+GType xds_userdata_finding_get_type (void) G_GNUC_CONST;
+XdsUserdataFinding *xds_userdata_finding_copy (const XdsUserdataFinding *finding);
+void xds_userdata_finding_free (XdsUserdataFinding *finding);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsUserdataFinding, xds_userdata_finding_free)
+
 #define XDS_TYPE_USERDATA (xds_userdata_get_type ())
 G_DECLARE_FINAL_TYPE (XdsUserdata, xds_userdata, XDS, USERDATA, GObject)
 
@@ -56,6 +81,13 @@ gboolean xds_userdata_compare_and_store (XdsUserdata *userdata, guint domid, con
 GPtrArray *xds_userdata_list (XdsUserdata *userdata, guint domid, GError **error);
 gboolean xds_userdata_destroy_all (XdsUserdata *userdata, guint domid, GError **error);
 gboolean xds_userdata_watch (XdsUserdata *userdata, GError **error);
+
+/* all of a domain's, and all of the folder */
+GBytes *xds_userdata_export (XdsUserdata *userdata, guint domid, gboolean third_party,
+                             GError **error);
+gboolean xds_userdata_import (XdsUserdata *userdata, guint domid, GBytes *archive,
+                              gboolean replace, guint *ret_n, GError **error);
+GPtrArray *xds_userdata_audit (XdsUserdata *userdata, gboolean fix, GError **error);
 
 /* later */
 void xds_userdata_store_async (XdsUserdata *userdata, guint domid, const char *userid,

@@ -3,7 +3,8 @@
 /*
  * The plugin over a simulated world (sim-world.h).  Its argument is the folder, perhaps with
  * ",compare" behind it: then there is no list of changed domains, as on a Xen before 4.21, and
- * the daemon has to compare snapshots.
+ * the daemon has to compare snapshots.  With ",look" behind it the domains can be seen while a
+ * daemon serves the world, but nothing can be served.
  */
 
 #include "xsd/hypervisor/sim-world.h"
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #define COMPARE ",compare"
+#define LOOK ",look"
 
 typedef struct
 {
@@ -39,13 +41,14 @@ reason (int err)
 }
 
 static int
-sim_open_world (const XdsHypervisorHostV1 *host, const char *dir, XdsSimWorld **ret_world)
+sim_open_world (const XdsHypervisorHostV1 *host, const char *dir, bool serve,
+                XdsSimWorld **ret_world)
 {
   XdsSimWorld *world = NULL;
   char text[512];
   int res = xds_sim_world_open (dir, &world);
 
-  if (res == 0)
+  if (res == 0 && serve)
     res = xds_sim_world_serve (world);
   if (res < 0)
     {
@@ -59,22 +62,33 @@ sim_open_world (const XdsHypervisorHostV1 *host, const char *dir, XdsSimWorld **
   return 0;
 }
 
+/* Takes @tail off @dir; was it there? */
+static bool
+take_tail (char *dir, const char *tail)
+{
+  size_t len = strlen (dir), n = strlen (tail);
+
+  if (len <= n || strcmp (dir + len - n, tail) != 0)
+    return false;
+  dir[len - n] = '\0';
+  return true;
+}
+
 static int
 sim_open (const XdsHypervisorHostV1 *host, const char *args, void **ret_self)
 {
   const char *from = args != NULL && *args != '\0' ? args : XDS_SIM_WORLD_DEFAULT;
-  size_t len = strlen (from), tail = strlen (COMPARE);
   Sim *sim = calloc (1, sizeof *sim);
   char *dir = strdup (from);
   int res = sim == NULL || dir == NULL ? -ENOMEM : 0;
 
-  if (res == 0 && len > tail && strcmp (from + len - tail, COMPARE) == 0)
-    {
-      sim->compare = true;
-      dir[len - tail] = '\0';
-    }
   if (res == 0)
-    res = sim_open_world (host, dir, &sim->world);
+    {
+      bool look = take_tail (dir, LOOK);
+
+      sim->compare = take_tail (dir, COMPARE);
+      res = sim_open_world (host, dir, !look, &sim->world);
+    }
   free (dir);
   if (res < 0)
     free (sim);
