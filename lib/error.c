@@ -85,19 +85,18 @@ op_words (guint op)
   return op < G_N_ELEMENTS (words) && words[op] != NULL ? words[op] : "do this to";
 }
 
-/* The quota that a request of this kind can run into.  Memory has a status of its own, so without
-   a transaction only a write leaves a choice. */
+/* The quota of its own that a request of this kind can run into, beside that of memory. */
 static const char *
 op_quotas (guint op, guint32 tx)
 {
   switch (op)
     {
     case XDS_OP_WRITE:
-      return tx != 0 ? "nodes, node-size or transaction-nodes" : "nodes (or node-size)";
+      return tx != 0 ? "nodes, node-size, transaction-nodes" : "nodes, node-size";
     case XDS_OP_SET_PERMS:
-      return tx != 0 ? "node-permissions or transaction-nodes" : "node-permissions";
+      return tx != 0 ? "node-permissions, transaction-nodes" : "node-permissions";
     case XDS_OP_MKDIR:
-      return tx != 0 ? "nodes or transaction-nodes" : "nodes";
+      return tx != 0 ? "nodes, transaction-nodes" : "nodes";
     case XDS_OP_WATCH:
       return "watches";
     case XDS_OP_TRANSACTION_START:
@@ -164,12 +163,12 @@ reason (guint op, const char *path, guint32 tx, XdsStatus status)
     case XDS_EEXIST:
       return g_strdup ("it is there already");
     case XDS_ENOSPC:
-      return g_strdup_printf ("the quota %s is used up; \"xds top\" shows limits and use, "
-                              "\"xds quota\" changes limits",
+      return g_strdup_printf ("the quota %s or memory is used up; \"xds top\" shows limits and "
+                              "use, \"xds quota\" changes limits, the server's log says which",
                               op_quotas (op, tx));
     case XDS_ENOMEM:
-      return g_strdup ("the quota memory is used up, or the server has none left; \"xds top\" "
-                       "shows limits and use");
+      return g_strdup ("the server, or the domain, has no memory left; \"xds top\" shows limits "
+                       "and use");
     case XDS_E2BIG:
       return g_strdup ("it is longer than one message can be");
     case XDS_EAGAIN:
