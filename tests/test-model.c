@@ -18,6 +18,7 @@
 
 #define STEPS_OF_A_SCRIPT 300
 #define STEPS_BETWEEN_LOOKS 20
+#define STEPS_BETWEEN_RELOADS 7
 
 /* Small, so that a script meets them. */
 static const XdsModelLimits limits = {
@@ -373,6 +374,16 @@ domain_state (void *data, guint domid, XdsDomainState *ret_state)
   return xds_world_domain_get (data, domid, ret_state);
 }
 
+static gboolean reloading;
+
+/* Quotas are part of what is loaded; what is configured is not. */
+static void
+reload (Duel *duel)
+{
+  xds_world_reload (duel->world);
+  xds_engine_set_favour_after (xds_world_engine (duel->world), 0);
+}
+
 static void
 set_limits (XdsEngine *engine)
 {
@@ -453,6 +464,8 @@ run (const GArray *script, guint *progress)
     {
       *progress = i;
       take_step (&duel, &g_array_index (script, XdsStep, i));
+      if (reloading && i % STEPS_BETWEEN_RELOADS == 0)
+        reload (&duel);
       if (i % STEPS_BETWEEN_LOOKS == 0 || i + 1 == script->len)
         compare_states (&duel);
     }
@@ -523,6 +536,16 @@ test_random (void)
     }
 }
 
+/* Proves that nobody can tell when another engine took over from a dump: the same sessions, with
+   connections, watches, events under way and open transactions. */
+static void
+test_reloaded (void)
+{
+  reloading = TRUE;
+  test_random ();
+  reloading = FALSE;
+}
+
 /* Proves that a request which a dead domain left behind, and which names the id that somebody else
    has by now, is answered as if there were no such domain, and that its end comes as for any. */
 static void
@@ -552,5 +575,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/model/dead-domain-names-itself", test_dead_domain_names_itself);
   g_test_add_func ("/model/random", test_random);
+  g_test_add_func ("/model/reloaded", test_reloaded);
   return g_test_run ();
 }

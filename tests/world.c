@@ -296,6 +296,53 @@ xds_world_free (XdsWorld *world)
   g_free (world);
 }
 
+static gint32
+handle_of (void *data, XdsPeer *peer)
+{
+  XdsWorld *world = data;
+  guint index = 0;
+
+  if (!g_ptr_array_find (world->peers, xds_peer_get_data (peer), &index))
+    return -1;
+  return index;
+}
+
+static gboolean
+peer_loaded (void *data, XdsPeer *peer, gint32 handle)
+{
+  XdsWorld *world = data;
+  XdsWorldPeer *self;
+
+  if (handle < 0)
+    return FALSE;
+  self = g_ptr_array_index (world->peers, handle);
+  g_assert_cmpuint (self->guest, ==, xds_peer_is_domain (peer));
+  self->peer = peer;
+  xds_peer_set_data (peer, self);
+  g_hash_table_add (world->ready, self);
+  return TRUE;
+}
+
+void
+xds_world_reload (XdsWorld *world)
+{
+  const XdsDumpHost side = { .socket_fd = -1, .evtchn_fd = -1, .handle = handle_of };
+  g_autoptr (GBytes) stream = xds_engine_dump (world->engine, &side, world);
+  g_autofree char *why = NULL, *broken = NULL;
+  gsize len;
+  const void *data = g_bytes_get_data (stream, &len);
+
+  for (guint i = 0; i < world->peers->len; i++)
+    ((XdsWorldPeer *) world->peers->pdata[i])->peer = NULL;
+  xds_engine_free (world->engine);
+  world->engine = xds_engine_new (&host, world);
+  if (!xds_engine_load (world->engine, data, len, peer_loaded, world, &why))
+    g_error ("the dump cannot be loaded: %s", why);
+  broken = xds_engine_check (world->engine);
+  if (broken != NULL)
+    g_error ("what was loaded is broken: %s", broken);
+}
+
 XdsEngine *
 xds_world_engine (XdsWorld *world)
 {

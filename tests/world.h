@@ -62,6 +62,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsWorld, xds_world_free)
 
 XdsEngine *xds_world_engine (XdsWorld *world);
 
+/* Another engine takes the place of the one that there is, from its dump; the clients notice
+   nothing.  What is no part of the state (xds_engine_set_*) is to be set anew. */
+void xds_world_reload (XdsWorld *world);
+
 /* --- clients; owned by the world --- */
 
 XdsWorldPeer *xds_world_add_socket (XdsWorld *world);

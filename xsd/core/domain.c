@@ -30,8 +30,8 @@ xds_domain_find (XdsEngine *engine, guint domid)
   return g_hash_table_lookup (engine->domains, GUINT_TO_POINTER (domid));
 }
 
-static XdsDomain *
-domain_add (XdsEngine *engine, guint domid, guint64 unique_id)
+XdsDomain *
+xds_domain_add (XdsEngine *engine, guint domid, guint64 unique_id)
 {
   XdsDomain *domain = g_new0 (XdsDomain, 1);
 
@@ -93,7 +93,7 @@ xds_domain_get (XdsEngine *engine, guint domid)
       xds_domain_release (engine, domain);
       domain = NULL;
     }
-  return domain != NULL ? domain : domain_add (engine, domid, state.unique_id);
+  return domain != NULL ? domain : xds_domain_add (engine, domid, state.unique_id);
 }
 
 /* --- introduction --- */
@@ -141,7 +141,7 @@ xds_engine_add_domain_peer (XdsEngine *engine, guint domid)
   XdsDomain *domain = xds_domain_find (engine, domid);
 
   if (domain == NULL)
-    domain = domain_add (engine, domid, 0);
+    domain = xds_domain_add (engine, domid, 0);
   if (domain->peer == NULL)
     domain->peer = xds_peer_new (engine, domain, NULL);
   domain->introduced = TRUE;

@@ -224,6 +224,31 @@ const guint8 *xds_engine_read (XdsEngine *engine, const char *path, gsize *ret_l
 /* Fires watches of an absolute or special path for privileged peers ("@userdata/3/xl"). */
 void xds_engine_fire (XdsEngine *engine, const char *path);
 
+/* --- the whole state as a migration stream --- */
+
+/* What the host knows of its side; in a dump of one and the loading of the next. */
+typedef struct
+{
+  gint32 socket_fd, evtchn_fd; /* that the next process inherits; -1: none */
+
+  /* The descriptor of a socket, the local port of a ring.  NULL: there are none. */
+  gint32 (*handle) (void *data, XdsPeer *peer);
+} XdsDumpHost;
+
+GBytes *xds_engine_dump (XdsEngine *engine, const XdsDumpHost *host, void *data);
+
+/* @peer was loaded, with what it had not sent and not taken: attach its transport.  FALSE: it cannot
+   be reached any more, and is forgotten like one that hung up. */
+typedef gboolean (*XdsPeerLoaded) (void *data, XdsPeer *peer, gint32 handle);
+
+/*
+ * Fills an @engine that is as new.  FALSE with (transfer full) *ret_why: the stream is damaged at
+ * such a record, for such a reason, and the engine is of no use any more; a stream that
+ * xds_stream_verify() accepted can only fail for what its records mean.
+ */
+gboolean xds_engine_load (XdsEngine *engine, const void *stream, gsize len, XdsPeerLoaded loaded,
+                          void *data, char **ret_why);
+
 /* --- figures --- */
 
 typedef struct

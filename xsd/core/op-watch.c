@@ -32,13 +32,7 @@ add_watch (XdsRequest *request, XdsSpan token, gint depth)
                                     + sizeof (XdsPoint) + 64 + path->len + token.len);
   if (status != XDS_OK)
     return status;
-  request->fresh = xds_watches_add (&engine->watches, peer, &peer->watches, path->text, path->len,
-                                    token.data, token.len, depth, path->skip);
-  xds_account_charge (&engine->quotas, peer->account, XDS_QUOTA_WATCHES, 1);
-  xds_account_charge (&engine->quotas, peer->account, XDS_QUOTA_MEMORY,
-                      xds_watch_cost (request->fresh));
-  peer->n_watches++;
-  engine->statistics.watches++;
+  request->fresh = xds_peer_add_watch (peer, path, token.data, token.len, depth);
   return XDS_OK;
 }
 

@@ -62,6 +62,7 @@ release_output (XdsPeer *peer)
   g_clear_pointer (&peer->out.data, g_free);
   peer->out = (XdsBuffer){ 0 };
   peer->n_answers = 0;
+  peer->cut = 0;
 }
 
 /* Room for @len more bytes at the end of the output. */
@@ -388,6 +389,23 @@ lose_event (XdsPeer *peer, const char *path)
 }
 
 static void
+make_held (XdsPeer *peer)
+{
+  if (peer->held != NULL)
+    return;
+  peer->held = g_new0 (XdsHeld, 1);
+  peer->held->keys = g_hash_table_new (g_bytes_hash, g_bytes_equal);
+}
+
+static void
+push_held (XdsHeld *held, GBytes *event)
+{
+  held->bytes += g_bytes_get_size (event) + 64;
+  g_hash_table_add (held->keys, event);
+  g_queue_push_tail (&held->events, event);
+}
+
+static void
 hold_event (XdsPeer *peer, const char *path, gsize path_len, const XdsWatch *watch)
 {
   g_autoptr (GByteArray) joined = g_byte_array_sized_new (path_len + watch->token_len + 2);
@@ -397,11 +415,7 @@ hold_event (XdsPeer *peer, const char *path, gsize path_len, const XdsWatch *wat
   g_byte_array_append (joined, (const guint8 *) path, path_len + 1);
   g_byte_array_append (joined, (const guint8 *) watch->token, watch->token_len + 1);
   event = g_byte_array_free_to_bytes (g_steal_pointer (&joined));
-  if (peer->held == NULL)
-    {
-      peer->held = g_new0 (XdsHeld, 1);
-      peer->held->keys = g_hash_table_new (g_bytes_hash, g_bytes_equal);
-    }
+  make_held (peer);
   if (path[0] != '@' && g_hash_table_contains (peer->held->keys, event))
     {
       peer->engine->statistics.events_merged++;
@@ -415,9 +429,7 @@ hold_event (XdsPeer *peer, const char *path, gsize path_len, const XdsWatch *wat
       lose_event (peer, path);
       return;
     }
-  peer->held->bytes += g_bytes_get_size (event) + 64;
-  g_hash_table_add (peer->held->keys, event);
-  g_queue_push_tail (&peer->held->events, g_steal_pointer (&event));
+  push_held (peer->held, g_steal_pointer (&event));
 }
 
 static gsize
@@ -478,18 +490,81 @@ xds_peer_output (XdsPeer *peer, const guint8 **ret_bytes)
   return peer->out.end - peer->out.start;
 }
 
+/* Remembers how much of the message in which @n bytes end is left. */
+static void
+drained_in_part (XdsPeer *peer, gsize n)
+{
+  XdsBuffer *out = &peer->out;
+  gsize at = peer->cut; /* where a message begins */
+
+  while (at < n)
+    {
+      XdsMsgHeader header;
+
+      memcpy (&header, out->data + out->start + at, sizeof header);
+      at += sizeof header + header.len;
+    }
+  peer->cut = at - n;
+  out->start += n;
+}
+
 void
 xds_peer_drained (XdsPeer *peer, gsize n)
 {
   XdsBuffer *out = &peer->out;
 
   g_assert (n <= out->end - out->start);
-  out->start += n;
   peer->told = FALSE;
-  if (out->start == out->end)
+  if (n == out->end - out->start)
     release_output (peer);
+  else
+    drained_in_part (peer, n);
   if (peer->held != NULL)
     release_held (peer);
+  charge_output (peer);
+}
+
+/* --- from and to a dump --- */
+
+void
+xds_peer_visit_held (const XdsPeer *peer, XdsHeldVisit visit, void *data)
+{
+  for (GList *l = peer->held != NULL ? peer->held->events.head : NULL; l != NULL; l = l->next)
+    {
+      gsize len;
+      const char *event = g_bytes_get_data (l->data, &len);
+
+      visit (event, len, data);
+    }
+}
+
+void
+xds_peer_load_input (XdsPeer *peer, const void *bytes, gsize len)
+{
+  guint8 *room;
+
+  if (len == 0)
+    return;
+  g_assert (xds_peer_input (peer, &room) >= len);
+  memcpy (room, bytes, len);
+  xds_peer_filled (peer, len);
+}
+
+void
+xds_peer_load_output (XdsPeer *peer, const void *bytes, gsize len)
+{
+  if (len == 0)
+    return;
+  put (reserve_output (peer, len), bytes, len);
+  peer->out.end += len;
+  charge_output (peer);
+}
+
+void
+xds_peer_load_held (XdsPeer *peer, const char *event, gsize len)
+{
+  make_held (peer);
+  push_held (peer->held, g_bytes_new (event, len));
   charge_output (peer);
 }
 
@@ -511,12 +586,17 @@ xds_peer_find_txn (XdsPeer *peer, guint32 id)
 XdsTxn *
 xds_peer_start_txn (XdsPeer *peer)
 {
-  XdsTxn *txn;
-
   do
     peer->last_txn_id++;
   while (peer->last_txn_id == 0 || xds_peer_find_txn (peer, peer->last_txn_id) != NULL);
-  txn = xds_txn_new (&peer->engine->store, peer->last_txn_id);
+  return xds_peer_load_txn (peer, peer->last_txn_id);
+}
+
+XdsTxn *
+xds_peer_load_txn (XdsPeer *peer, guint32 id)
+{
+  XdsTxn *txn = xds_txn_new (&peer->engine->store, id);
+
   txn->owner = peer;
   if (peer->txns == NULL)
     peer->txns = g_ptr_array_new ();
@@ -574,6 +654,23 @@ xds_peer_drop_txns (XdsPeer *peer)
 {
   while (peer->txns != NULL)
     xds_peer_end_txn (peer, peer->txns->pdata[peer->txns->len - 1]);
+}
+
+XdsWatch *
+xds_peer_add_watch (XdsPeer *peer, const XdsPath *path, const char *token, gsize token_len,
+                    gint depth)
+{
+  XdsEngine *engine = peer->engine;
+  XdsWatch *watch = xds_watches_add (&engine->watches, peer, &peer->watches, path->text, path->len,
+                                     token, token_len, depth, path->skip);
+
+  if (watch == NULL)
+    return NULL;
+  xds_account_charge (&engine->quotas, peer->account, XDS_QUOTA_WATCHES, 1);
+  xds_account_charge (&engine->quotas, peer->account, XDS_QUOTA_MEMORY, xds_watch_cost (watch));
+  peer->n_watches++;
+  engine->statistics.watches++;
+  return watch;
 }
 
 void

@@ -52,6 +52,7 @@ struct XdsPeer
   guint32 n_answers;  /* in out, not taken yet */
   guint32 charged;    /* bytes of output, charged to the account */
   guint32 n_lost;     /* events, since its queue was empty last */
+  guint32 cut;        /* bytes at the start of out that end a message which was sent in part */
   guint32 n_conflicts, conflict_place; /* of its transactions: in a row, and where last */
   guint64 losing_since; /* as the engine's n_losers counts; 0: it is not */
   XdsSocketIdentity identity;
@@ -70,6 +71,16 @@ void xds_peer_answer (XdsPeer *peer, const XdsMsgHeader *header, const void *pay
 /* Queues an event, or keeps it back, or drops it where the peer does not read. */
 void xds_peer_event (XdsPeer *peer, const char *path, gsize path_len, const XdsWatch *watch);
 
+/* Events that are kept back, each as path NUL token NUL. */
+typedef void (*XdsHeldVisit) (const char *event, gsize len, void *data);
+void xds_peer_visit_held (const XdsPeer *peer, XdsHeldVisit visit, void *data);
+
+/* What a dump had of the peer: bytes, an event that was kept back, a transaction. */
+void xds_peer_load_input (XdsPeer *peer, const void *bytes, gsize len);
+void xds_peer_load_output (XdsPeer *peer, const void *bytes, gsize len);
+void xds_peer_load_held (XdsPeer *peer, const char *event, gsize len);
+XdsTxn *xds_peer_load_txn (XdsPeer *peer, guint32 id);
+
 XdsTxn *xds_peer_find_txn (XdsPeer *peer, guint32 id);
 XdsTxn *xds_peer_start_txn (XdsPeer *peer);
 void xds_peer_end_txn (XdsPeer *peer, XdsTxn *txn);
@@ -81,6 +92,9 @@ xds_txn_of_snapshot (XdsSnapshot *snapshot)
   return (XdsTxn *) ((guint8 *) snapshot - G_STRUCT_OFFSET (XdsTxn, snapshot));
 }
 
+/* NULL: it has the same one already.  Asks for no quota. */
+XdsWatch *xds_peer_add_watch (XdsPeer *peer, const XdsPath *path, const char *token,
+                              gsize token_len, gint depth);
 void xds_peer_free_watch (XdsPeer *peer, XdsWatch *watch);
 void xds_peer_drop_watches (XdsPeer *peer);
 void xds_peer_drop_txns (XdsPeer *peer);

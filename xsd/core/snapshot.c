@@ -507,3 +507,33 @@ xds_snapshot_list_changed (XdsSnapshot *snapshot, XdsNode *node)
 
   return aside != NULL && aside->moment > snapshot->moment;
 }
+
+/* --- for a dump --- */
+
+void
+xds_snapshot_visit_changes (const XdsSnapshot *snapshot, XdsChangedVisit visit, void *data)
+{
+  for (const XdsAside *aside = snapshot->asides; aside != NULL; aside = aside->held_next)
+    {
+      const XdsChanged changed = {
+        .kind = (XdsChangedKind) aside->kind,
+        .node = aside->node,
+        .name = aside->name,
+        .len = aside->name != NULL ? aside->len : 0,
+        .old = aside->kind == ASIDE_CHILD ? aside->old.child : NULL,
+      };
+
+      visit (&changed, data);
+    }
+}
+
+gboolean
+xds_snapshot_sees (XdsSnapshot *snapshot, XdsNode *node)
+{
+  if (snapshot == NULL)
+    return (node->flags & XDS_NODE_DETACHED) == 0;
+  for (; node->parent != NULL; node = node->parent)
+    if (xds_snapshot_child (snapshot, node->parent, xds_node_name (node), node->name_len) != node)
+      return FALSE;
+  return TRUE;
+}

@@ -73,3 +73,26 @@ gboolean xds_snapshot_acl_changed (XdsSnapshot *snapshot, XdsNode *node);
 gboolean xds_snapshot_child_changed (XdsSnapshot *snapshot, XdsNode *node, const char *name,
                                      gsize len);
 gboolean xds_snapshot_list_changed (XdsSnapshot *snapshot, XdsNode *node);
+
+/* Something that changed after @snapshot was taken and before the next newer one was. */
+typedef enum
+{
+  XDS_CHANGED_VALUE,
+  XDS_CHANGED_ACL,
+  XDS_CHANGED_CHILD,
+} XdsChangedKind;
+
+typedef struct
+{
+  XdsChangedKind kind;
+  XdsNode *node;    /* whose value, permissions or child it is */
+  const char *name; /* of the child */
+  gsize len;
+  XdsNode *old; /* (nullable) what the name meant to the snapshot */
+} XdsChanged;
+
+typedef void (*XdsChangedVisit) (const XdsChanged *changed, void *data);
+void xds_snapshot_visit_changes (const XdsSnapshot *snapshot, XdsChangedVisit visit, void *data);
+
+/* Is @node, of whatever age, in the tree that @snapshot (NULL: now) sees? */
+gboolean xds_snapshot_sees (XdsSnapshot *snapshot, XdsNode *node);

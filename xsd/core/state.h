@@ -106,6 +106,7 @@ void xds_fire_path (XdsEngine *engine, const char *path);
 /* --- domain.c --- */
 
 XdsDomain *xds_domain_find (XdsEngine *engine, guint domid);
+XdsDomain *xds_domain_add (XdsEngine *engine, guint domid, guint64 unique_id);
 /* The domain, if the hypervisor has it (and then it is remembered); NULL if it does not exist. */
 XdsDomain *xds_domain_get (XdsEngine *engine, guint domid);
 XdsStatus xds_domain_introduce (XdsEngine *engine, guint domid, guint64 gfn, guint port);

@@ -387,6 +387,111 @@ xds_txn_remove (XdsTxn *txn, XdsTxnNode *node)
   list_changed (txn, parent);
 }
 
+/* --- from a dump --- */
+
+/* The node of the path's last name, made now; or a top, which was there. */
+static XdsTxnNode *
+make_loaded (XdsTxn *txn, const XdsTxnLoad *load)
+{
+  XdsTxnNode *parent = load->path[0] == '@' ? txn->special : txn->top, *node = parent;
+  gsize pos = load->path[0] == '@' ? 0 : 1, name_len = 0;
+  const char *name = NULL;
+
+  if (load->len == 1)
+    return node;
+  while (node != NULL && xds_path_next (load->path, load->len, &pos, &name, &name_len))
+    {
+      const XdsTxnNode probe = { .parent = node, .name = name, .name_len = name_len };
+
+      parent = node;
+      node = g_hash_table_lookup (txn->nodes, &probe);
+    }
+  if (node != NULL || pos <= load->len)
+    return NULL;
+  node = node_alloc (parent, name, name_len);
+  txn->bytes += sizeof (XdsTxnNode) + name_len + 64;
+  g_hash_table_add (txn->nodes, node);
+  put_last (txn, node);
+  return node;
+}
+
+/* What was read or written of the snapshot must be there, and what is to come needs permissions. */
+static gboolean
+makes_sense (const XdsTxnNode *node, const XdsTxnLoad *load)
+{
+  const guint of_base = XDS_TXN_READ_VALUE | XDS_TXN_READ_ACL | XDS_TXN_READ_LIST | XDS_TXN_REMOVED;
+  const guint created = XDS_TXN_CREATED | XDS_TXN_EXISTS;
+
+  if ((load->flags & of_base) && node->base == NULL)
+    return FALSE;
+  if ((load->flags & XDS_TXN_READ_NAME) && (node->parent == NULL || node->parent->base == NULL))
+    return FALSE;
+  if ((load->flags & XDS_TXN_EXISTS) && node->parent != NULL
+      && (node->parent->flags & XDS_TXN_EXISTS) == 0)
+    return FALSE;
+  if (load->flags & XDS_TXN_CREATED)
+    return node->parent != NULL && load->acl != NULL && (load->flags & created) == created
+           && (node->base == NULL || (load->flags & XDS_TXN_REMOVED));
+  if ((load->flags & XDS_TXN_EXISTS) && node->base == NULL)
+    return FALSE;
+  return (load->acl != NULL) == ((load->flags & XDS_TXN_ACL) != 0);
+}
+
+gboolean
+xds_txn_load (XdsTxn *txn, const XdsTxnLoad *load)
+{
+  XdsTxnNode *node = make_loaded (txn, load), *parent;
+
+  if (node == NULL)
+    return FALSE;
+  parent = node->parent;
+  if (load->based && parent != NULL && parent->base != NULL)
+    node->base = xds_snapshot_child (&txn->snapshot, parent->base, node->name, node->name_len);
+  if (!makes_sense (node, load))
+    return FALSE;
+  node->flags = load->flags & ~(guint) XDS_TXN_TARGET;
+  if (load->flags & XDS_TXN_TARGET)
+    count_target (txn, node);
+  if (load->acl != NULL)
+    node->acl = xds_acl_ref (load->acl);
+  if (load->flags & XDS_TXN_VALUE)
+    {
+      node->value = g_bytes_new (load->value, load->value_len);
+      txn->bytes += load->value_len;
+    }
+  if (load->flags & XDS_TXN_CREATED)
+    {
+      if (parent->created == NULL)
+        parent->created = g_ptr_array_new ();
+      g_ptr_array_add (parent->created, node);
+    }
+  return TRUE;
+}
+
+gboolean
+xds_txn_load_order (XdsTxn *txn, const guint32 *order, guint n)
+{
+  g_autoptr (GPtrArray) loaded = g_ptr_array_copy (txn->order, NULL, NULL);
+
+  if (n != loaded->len || txn->n_holes > 0)
+    return FALSE;
+  for (guint i = 0; i < n; i++)
+    {
+      if (order[i] >= n || g_steal_pointer (&loaded->pdata[order[i]]) == NULL)
+        return FALSE;
+    }
+  g_ptr_array_set_size (loaded, 0);
+  g_ptr_array_extend (loaded, txn->order, NULL, NULL);
+  for (guint i = 0; i < n; i++)
+    {
+      XdsTxnNode *node = loaded->pdata[order[i]];
+
+      node->at = i;
+      txn->order->pdata[i] = node;
+    }
+  return TRUE;
+}
+
 /* --- commit --- */
 
 static gboolean
@@ -394,7 +499,7 @@ node_conflicts (XdsTxn *txn, XdsTxnNode *node)
 {
   XdsSnapshot *snapshot = &txn->snapshot;
 
-  if (node->acl != NULL && node->acl->retired)
+  if ((node->acl != NULL && node->acl->retired) || (node->flags & XDS_TXN_STALE))
     return TRUE; /* it would give rights to whoever gets a dead domain's id */
   if ((node->flags & XDS_TXN_READ_NAME)
       && xds_snapshot_child_changed (snapshot, node->parent->base, node->name, node->name_len))

@@ -30,6 +30,7 @@ enum
   XDS_TXN_EXISTS = 1 << 8, /* as the transaction sees it */
   XDS_TXN_TARGET = 1 << 9, /* a request named it, so it counts */
   XDS_TXN_FIRES = 1 << 10, /* a request changed it, so commit fires an event */
+  XDS_TXN_STALE = 1 << 11, /* as loaded: its permissions name a domain that died since */
 };
 
 struct XdsTxnNode
@@ -83,6 +84,22 @@ XdsTxnNode *xds_txn_create (XdsTxn *txn, XdsTxnNode *parent, const char *name, g
 void xds_txn_set_value (XdsTxn *txn, XdsTxnNode *node, const void *value, gsize len);
 void xds_txn_set_acl (XdsTxn *txn, XdsTxnNode *node, XdsAcl *acl);
 void xds_txn_remove (XdsTxn *txn, XdsTxnNode *node);
+
+/* A node as a dump had it; its parents stand before it.  @based: the snapshot has something under
+   its name.  FALSE: it cannot be so. */
+typedef struct
+{
+  const char *path; /* canonical; "@" is the parent of the special ones */
+  gsize len;
+  guint flags;
+  gboolean based;
+  XdsAcl *acl; /* (nullable) */
+  const void *value;
+  gsize value_len;
+} XdsTxnLoad;
+gboolean xds_txn_load (XdsTxn *txn, const XdsTxnLoad *load);
+/* Puts the nodes in the order of commit: order[i] is which of those loaded is the i-th. */
+gboolean xds_txn_load_order (XdsTxn *txn, const guint32 *order, guint n);
 
 /* Gives everything up: the transaction pins nothing any more and can only end in EAGAIN. */
 void xds_txn_doom (XdsTxn *txn);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Records of our own in the migration stream, for what its format has no place for.  Whoever does
+ * not know them skips them, and gets the store without its open transactions.  Their numbers are in
+ * the byte order of the stream; a stream of the other order has none that we would read.
+ */
+
+#include "xsd/core/state.h"
+#include "xsd/core/stream.h"
+
+enum
+{
+  XDS_RECORD_STATE = XDS_RECORD_OWN + 1, /* XdsRecordState: of the whole engine */
+  XDS_RECORD_DOMAIN_STATE,               /* XdsRecordDomainState: before connections */
+  XDS_RECORD_PEER,                       /* XdsRecordPeer: after its connection */
+  XDS_RECORD_HELD,                       /* XdsRecordWords, path NUL token NUL: an event kept back */
+  XDS_RECORD_TXN_STATE,                  /* XdsRecordTxnState: after its transaction */
+  XDS_RECORD_TXN_ORDER,                  /* XdsRecordTxnOrder: after its nodes */
+  /* What happened between the starts of two transactions: each is XdsRecordWords and a path. */
+  XDS_RECORD_GONE,        /* the node was removed */
+  XDS_RECORD_TOUCHED,     /* .number: XdsChangedKind; a write that left it as it was */
+  XDS_RECORD_CAME_AND_WENT, /* a child was made and removed again */
+};
+
+typedef struct
+{
+  guint64 moment; /* of the history: listings told before are older */
+  guint64 last_peer_id;
+} XdsRecordState;
+
+typedef struct
+{
+  guint32 domid;
+  gint32 target;
+  guint64 unique_id;
+  guint32 features;
+  guint32 introduced, shutdown;
+  guint32 pad;
+} XdsRecordDomainState;
+
+typedef struct
+{
+  guint64 id;
+  guint32 conn_id;
+  guint32 last_txn_id, n_answers, n_lost;
+  guint32 n_conflicts, conflict_place;
+  gint32 pid;
+  guint32 uid, gid;
+  guint32 failed;
+} XdsRecordPeer;
+
+typedef struct
+{
+  guint32 conn_id, txn_id;
+  guint32 poison, doomed;
+  guint64 n_changes;
+} XdsRecordTxnState;
+
+/* Nodes are told parents first; commit goes in another order, where something was created again. */
+typedef struct
+{
+  guint32 conn_id, txn_id;
+  guint32 n, pad;
+  guint32 order[]; /* which of the nodes told comes first, which next, ... */
+} XdsRecordTxnOrder;
+
+typedef struct
+{
+  guint32 number;
+  guint32 len; /* of the bytes that follow */
+} XdsRecordWords;
+
+/* Of a node in a transaction: our flags, above the two of the format. */
+#define XDS_ACCESS_SHIFT 2
+#define XDS_ACCESS_BASE 0x4000 /* the snapshot has something under this name */
