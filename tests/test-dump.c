@@ -138,7 +138,8 @@ test_twice (void)
   first = dump (xds_world_engine (world));
   xds_world_reload (world);
   second = dump (xds_world_engine (world));
-  g_assert_true (xds_stream_verify (g_bytes_get_data (first, NULL), g_bytes_get_size (first), &why));
+  g_assert_true (
+      xds_stream_verify (g_bytes_get_data (first, NULL), g_bytes_get_size (first), &why));
   g_assert_cmpuint (g_bytes_get_size (first), ==, g_bytes_get_size (second));
 }
 

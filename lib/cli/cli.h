@@ -40,6 +40,7 @@ typedef struct
   const char *details; /* whole sentences, and examples */
   const GOptionEntry *options; /* (nullable) */
   gboolean changes; /* takes --dry-run */
+  gboolean words;   /* options end at the first word: what follows is not ours */
 
   /*
    * @argv has the words after the verb and its options.  Returns an exit status; one that is set

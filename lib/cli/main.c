@@ -125,6 +125,7 @@ parse_options (XdsCli *cli, const XdsVerb *verb, int *argc, char ***argv, GError
 
   g_option_context_set_description (context, verb->details);
   g_option_context_add_main_entries (context, common, NULL);
+  g_option_context_set_strict_posix (context, verb->words);
   if (verb->options != NULL)
     g_option_context_add_main_entries (context, verb->options, NULL);
   if (g_option_context_parse (context, argc, argv, error))

@@ -50,7 +50,10 @@ const XdsVerb xds_verb_control = {
   .summary = "run a command in the server",
   .details = "Which there are, the server tells.\n\n"
              "  xds control help\n"
-             "  xds control check\n",
+             "  xds control check\n"
+             "  xds control live-update -c '--entry-nb 2000' /usr/sbin/xendomstored\n\n"
+             "The words behind COMMAND are the command's, dashes or not; options go before it.\n",
+  .words = TRUE,
   .run = run_control,
 };
 

@@ -15,12 +15,12 @@ enum
   XDS_RECORD_STATE = XDS_RECORD_OWN + 1, /* XdsRecordState: of the whole engine */
   XDS_RECORD_DOMAIN_STATE,               /* XdsRecordDomainState: before connections */
   XDS_RECORD_PEER,                       /* XdsRecordPeer: after its connection */
-  XDS_RECORD_HELD,                       /* XdsRecordWords, path NUL token NUL: an event kept back */
-  XDS_RECORD_TXN_STATE,                  /* XdsRecordTxnState: after its transaction */
-  XDS_RECORD_TXN_ORDER,                  /* XdsRecordTxnOrder: after its nodes */
+  XDS_RECORD_HELD,      /* XdsRecordWords, path NUL token NUL: an event kept back */
+  XDS_RECORD_TXN_STATE, /* XdsRecordTxnState: after its transaction */
+  XDS_RECORD_TXN_ORDER, /* XdsRecordTxnOrder: after its nodes */
   /* What happened between the starts of two transactions: each is XdsRecordWords and a path. */
-  XDS_RECORD_GONE,        /* the node was removed */
-  XDS_RECORD_TOUCHED,     /* .number: XdsChangedKind; a write that left it as it was */
+  XDS_RECORD_GONE,          /* the node was removed */
+  XDS_RECORD_TOUCHED,       /* .number: XdsChangedKind; a write that left it as it was */
   XDS_RECORD_CAME_AND_WENT, /* a child was made and removed again */
 };
 

@@ -146,6 +146,7 @@ void xds_engine_remove_peer (XdsEngine *engine, XdsPeer *peer);
 void xds_peer_set_data (XdsPeer *peer, void *data);
 void *xds_peer_get_data (XdsPeer *peer);
 
+gboolean xds_peer_failed (XdsPeer *peer); /* broke the protocol: see XdsHost.peer_failed */
 gboolean xds_peer_is_domain (XdsPeer *peer);
 guint xds_peer_domid (XdsPeer *peer);     /* of a socket: the store domain's */
 guint64 xds_peer_id (XdsPeer *peer);      /* unique since the engine began */
@@ -237,8 +238,8 @@ typedef struct
 
 GBytes *xds_engine_dump (XdsEngine *engine, const XdsDumpHost *host, void *data);
 
-/* @peer was loaded, with what it had not sent and not taken: attach its transport.  FALSE: it cannot
-   be reached any more, and is forgotten like one that hung up. */
+/* @peer was loaded, with what it had not sent and not taken: attach its transport.  FALSE: it
+   cannot be reached any more, and is forgotten like one that hung up. */
 typedef gboolean (*XdsPeerLoaded) (void *data, XdsPeer *peer, gint32 handle);
 
 /*

@@ -248,6 +248,7 @@ static const Control controls[] = {
   { "check", "", control_check },
   { "connections", "", control_connections },
   { "help", "", control_help },
+  { "live-update", "[-c <options>] [-t <seconds>] [-F] <file>", NULL },
   { "log", "on|off|+<switch>|-<switch>", NULL },
   { "logfile", "<file>", NULL },
   { "memreport", "[<file>]", control_memreport },

@@ -193,6 +193,12 @@ xds_peer_get_data (XdsPeer *peer)
 }
 
 gboolean
+xds_peer_failed (XdsPeer *peer)
+{
+  return peer->failed;
+}
+
+gboolean
 xds_peer_is_domain (XdsPeer *peer)
 {
   return peer->domain != NULL;

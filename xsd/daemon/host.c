@@ -210,6 +210,12 @@ control_reason (XdsService *self, const char *const *args, GString *answer)
 }
 
 static XdsStatus
+control_live_update (XdsService *self, const char *const *args, GString *answer)
+{
+  return xds_live_update_control (self, args, answer) ? XDS_OK : XDS_EINVAL;
+}
+
+static XdsStatus
 control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GString *answer)
 {
   static const struct
@@ -217,6 +223,7 @@ control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GStri
     const char *name;
     XdsStatus (*run) (XdsService *self, const char *const *args, GString *answer);
   } commands[] = {
+    { "live-update", control_live_update },
     { "log", control_log },
     { "logfile", control_logfile },
     { "memreport", control_memreport },

@@ -29,6 +29,14 @@ warn (const char *text)
   fprintf (stderr, "xendomstored: %s\n", text);
 }
 
+static XdsPidFile *
+take_pid_file (const XdsConfig *config, const XdsResume *resume, GError **error)
+{
+  if (resume->pid_file >= 0)
+    return xds_pid_file_adopt (config->pid_file, resume->pid_file);
+  return xds_pid_file_new (config->pid_file, error);
+}
+
 static int
 follow (const XdsOptions *options, XdsConfig *config, GError **error)
 {
@@ -41,7 +49,7 @@ follow (const XdsOptions *options, XdsConfig *config, GError **error)
 }
 
 static int
-serve (const XdsOptions *options, XdsConfig *config, GError **error)
+serve (const XdsOptions *options, XdsConfig *config, const XdsResume *resume, GError **error)
 {
   g_autoptr (XdsPidFile) pid_file = NULL;
   g_autoptr (XdsService) service = NULL;
@@ -50,7 +58,7 @@ serve (const XdsOptions *options, XdsConfig *config, GError **error)
   xds_process_make_run_dir (config->run_dir, config->pid_file);
   xds_process_make_run_dir (config->run_dir, config->socket);
   if (has_pid_file)
-    pid_file = xds_pid_file_new (config->pid_file, error);
+    pid_file = take_pid_file (config, resume, error);
   if (has_pid_file && pid_file == NULL)
     {
       xds_config_free (config);
@@ -58,7 +66,7 @@ serve (const XdsOptions *options, XdsConfig *config, GError **error)
     }
   if (config->userdata_only)
     return follow (options, config, error);
-  service = xds_service_new (options, config, error);
+  service = xds_service_new (options, config, resume, pid_file, error);
   if (service == NULL)
     return EXIT_FAILURE;
   xds_service_run (service);
@@ -69,6 +77,7 @@ int
 main (int argc G_GNUC_UNUSED, char **argv)
 {
   g_autoptr (XdsOptions) options = xds_options_new ();
+  g_autoptr (XdsResume) resume = NULL;
   g_autoptr (GError) error = NULL;
   XdsConfig *config;
 
@@ -76,6 +85,9 @@ main (int argc G_GNUC_UNUSED, char **argv)
     return complain (EXIT_WRONG, error);
   if (options->version)
     return puts ("xendomstored " XDS_VERSION) < 0;
+  resume = xds_resume_new (options->resume, &error);
+  if (resume == NULL)
+    return complain (EXIT_WRONG, error);
   config = xds_options_load (options, warn, &error);
   if (config == NULL)
     return complain (EXIT_WRONG, error);
@@ -84,9 +96,15 @@ main (int argc G_GNUC_UNUSED, char **argv)
       xds_config_free (config);
       return puts ("the configuration is right") < 0;
     }
-  if (!config->foreground && !xds_process_background (&error))
+  if (options->check_stream >= 0)
+    {
+      xds_config_free (config);
+      return xds_resume_check (options->check_stream, &error) ? EXIT_SUCCESS
+                                                              : complain (EXIT_FAILURE, error);
+    }
+  if (!config->foreground && resume->stream < 0 && !xds_process_background (&error))
     return complain (EXIT_FAILURE, error);
-  if (serve (options, config, &error) != EXIT_SUCCESS)
+  if (serve (options, config, resume, &error) != EXIT_SUCCESS)
     return complain (EXIT_FAILURE, error);
   return EXIT_SUCCESS;
 }

@@ -139,6 +139,7 @@ xds_options_new (void)
 {
   XdsOptions *self = g_new0 (XdsOptions, 1);
 
+  self->check_stream = -1;
   self->assignments = g_ptr_array_new_with_free_func (assignment_free);
   return self;
 }
@@ -149,6 +150,8 @@ xds_options_free (XdsOptions *self)
   if (self == NULL)
     return;
   g_ptr_array_unref (self->assignments);
+  g_strfreev (self->argv);
+  g_free (self->resume);
   g_free (self->config_file);
   g_free (self);
 }
@@ -234,10 +237,24 @@ add_others (GOptionGroup *group, XdsOptions *self)
       "read FILE instead of " XDS_CONFIG_DEFAULT_FILE, "FILE" },
     { "check-config", 0, 0, G_OPTION_ARG_NONE, &self->check_config,
       "say whether options and file are right, and exit", NULL },
+    { "resume", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->resume, NULL, "WHAT" },
+    { "check-stream", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &self->check_stream, NULL, "FD" },
     { "version", 0, 0, G_OPTION_ARG_NONE, &self->version, "print the version, and exit", NULL },
     { NULL },
   };
   g_option_group_add_entries (group, others);
+}
+
+/* A live update starts with the same options, but not with what the one before it left. */
+static char **
+without_resume (char **argv)
+{
+  g_autoptr (GStrvBuilder) rest = g_strv_builder_new ();
+
+  for (; *argv != NULL; argv++)
+    if (!g_str_has_prefix (*argv, "--resume=") && !g_str_has_prefix (*argv, "--check-stream="))
+      g_strv_builder_add (rest, *argv);
+  return g_strv_builder_end (rest);
 }
 
 gboolean
@@ -252,6 +269,7 @@ xds_options_parse (XdsOptions *self, char **argv, GError **error)
   g_option_context_set_summary (context, "The xenstore server of this host, and the keeper of its "
                                          "domains' userdata.");
   g_option_context_set_description (context, "See xendomstored(8) and xendomstored.conf(5).");
+  self->argv = without_resume (argv);
   add_table (group);
   add_others (group, self);
   g_option_context_set_main_group (context, group);

@@ -13,6 +13,9 @@ typedef struct
 {
   GPtrArray *assignments; /* (element-type Assignment) */
   char *config_file;      /* (nullable) as given by --config */
+  char **argv;            /* (owned) as given, without those two */
+  char *resume;           /* (nullable) of --resume */
+  int check_stream;       /* of --check-stream; -1: not given */
   gboolean check_config;
   gboolean version;
 } XdsOptions;

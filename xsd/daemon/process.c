@@ -150,6 +150,15 @@ xds_pid_file_new (const char *path, GError **error)
   return self;
 }
 
+XdsPidFile *
+xds_pid_file_adopt (const char *path, int fd)
+{
+  XdsPidFile *self = g_new (XdsPidFile, 1);
+
+  *self = (XdsPidFile){ g_strdup (path), fd };
+  return self;
+}
+
 void
 xds_pid_file_free (XdsPidFile *self)
 {

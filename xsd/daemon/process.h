@@ -26,6 +26,9 @@ typedef struct
 /* G_IO_ERROR_BUSY: another process holds it; the file is left as it was. */
 XdsPidFile *xds_pid_file_new (const char *path, GError **error);
 
+/* The same from a descriptor that a live update left us: it is locked, and says our process id. */
+XdsPidFile *xds_pid_file_adopt (const char *path, int fd);
+
 /* Removes the file. */
 void xds_pid_file_free (XdsPidFile *self);
 

@@ -10,6 +10,9 @@
 #include "xsd/daemon/blobs.h"
 #include "xsd/daemon/domains.h"
 #include "xsd/daemon/hooks.h"
+#include "xsd/daemon/liveupdate.h"
+#include "xsd/daemon/notify.h"
+#include "xsd/daemon/process.h"
 #include "xsd/daemon/service.h"
 #include "xsd/transport/domring.h"
 #include "xsd/transport/socket.h"
@@ -29,6 +32,12 @@ struct XdsService
   XdsHooks *hooks;
   XdsAccessLog *access_log; /* (nullable) */
   GArray *quota_defaults;   /* (element-type guint64) in the order of the names */
+  XdsPidFile *pid_file;     /* (unowned) (nullable) */
+  struct
+  {
+    char *file, *line; /* (owned) (nullable) what to become, and its options if not ours */
+    gboolean due;
+  } update;
   guint sources[4];         /* signals, watchdog; 0 where there is none */
 };
 

@@ -58,6 +58,7 @@ turn_ends (gpointer loop, gpointer data)
   xds_loop_set_deadline (loop, deadline);
   if (self->access_log != NULL)
     xds_access_log_flush (self->access_log);
+  xds_live_update_turn (self);
 }
 
 static gboolean
@@ -262,7 +263,6 @@ make_engine (XdsService *self, GError **error)
   remember_quotas (self);
   apply_settings (self);
   xds_engine_tick (self->engine, g_get_monotonic_time ());
-  xds_engine_write (self->engine, "/tool/xenstored", "", 0);
   self->domains = xds_domains_open (self->config, error);
   return self->domains != NULL;
 }
@@ -270,12 +270,26 @@ make_engine (XdsService *self, GError **error)
 static gboolean
 make_rings (XdsService *self, GError **error)
 {
+  self->rings = xds_ring_server_new (self->loop, self->engine, self->domains->plugin,
+                                     self->domains->self, domains_changed, self, error);
+  return self->rings != NULL;
+}
+
+/* The state that was, or a new one; then what became of its domains. */
+static gboolean
+make_state (XdsService *self, const XdsResume *resume, GError **error)
+{
   const XdsDomainV1 *domains;
   gsize n;
 
-  self->rings = xds_ring_server_new (self->loop, self->engine, self->domains->plugin,
-                                     self->domains->self, domains_changed, self, error);
-  if (self->rings == NULL || !xds_domains_all (self->domains, &domains, &n, error))
+  if (resume->stream < 0)
+    {
+      xds_engine_write (self->engine, "/tool/xenstored", "", 0);
+      xds_ring_server_connect_own (self->rings);
+    }
+  else if (!xds_live_update_resume (self, resume, error))
+    return FALSE;
+  if (!xds_domains_all (self->domains, &domains, &n, error))
     return FALSE;
   xds_domains_tell (self->domains, self->engine);
   self->hooks = xds_hooks_new (self->config, self->loop, read_name, self, self->domains);
@@ -284,11 +298,10 @@ make_rings (XdsService *self, GError **error)
 
 /* Sockets that were passed to us come instead of one of our own. */
 static gboolean
-make_sockets (XdsService *self, GError **error)
+make_listeners (XdsService *self, GError **error)
 {
   guint n = xds_notify_take_fds ();
 
-  self->sockets = xds_socket_server_new (self->loop, self->engine);
   for (guint i = 0; i < n; i++)
     if (!xds_socket_server_listen_fd (self->sockets, XDS_NOTIFY_FIRST_FD + i, error))
       return FALSE;
@@ -310,20 +323,25 @@ make_blobs (XdsService *self)
 }
 
 XdsService *
-xds_service_new (const XdsOptions *options, XdsConfig *config, GError **error)
+xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *resume,
+                 XdsPidFile *pid_file, GError **error)
 {
   g_autoptr (XdsService) self = g_new0 (XdsService, 1);
 
   self->options = options;
   self->config = config;
+  self->pid_file = pid_file;
   self->loop = xds_loop_new (g_main_context_default (), error);
   if (self->loop == NULL)
     return NULL;
   xds_process_prepare ();
   self->main = g_main_loop_new (NULL, FALSE);
   xds_service_init_host (&self->host);
-  if (!open_logs (self, config, error) || !make_engine (self, error) || !make_rings (self, error)
-      || !make_sockets (self, error))
+  if (!open_logs (self, config, error) || !make_engine (self, error) || !make_rings (self, error))
+    return NULL;
+  self->sockets = xds_socket_server_new (self->loop, self->engine);
+  if (!make_state (self, resume, error)
+      || (resume->stream < 0 && !make_listeners (self, error)))
     return NULL;
   make_blobs (self);
   xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
@@ -337,6 +355,7 @@ xds_service_free (XdsService *self)
     return;
   if (self->loop != NULL)
     xds_loop_set_hooks (self->loop, NULL, NULL, NULL);
+  xds_live_update_clear (self);
   g_clear_pointer (&self->sockets, xds_socket_server_free);
   g_clear_pointer (&self->rings, xds_ring_server_free);
   g_clear_pointer (&self->blobs, xds_blobs_free);

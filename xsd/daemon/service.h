@@ -6,13 +6,15 @@
  * other.  Nothing else knows all of them.
  */
 
+#include "xsd/daemon/liveupdate.h"
 #include "xsd/daemon/options.h"
-
-typedef struct XdsService XdsService;
+#include "xsd/daemon/process.h"
 
 /* Everything that can fail at the start; clients can connect when this returns.  (transfer full)
-   @config; @options is borrowed, for SIGHUP. */
-XdsService *xds_service_new (const XdsOptions *options, XdsConfig *config, GError **error);
+   @config; @options is borrowed, for SIGHUP, and @pid_file (nullable) too, for a live update.
+   @resume says what to go on from. */
+XdsService *xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *resume,
+                             XdsPidFile *pid_file, GError **error);
 
 /* Removes the socket and gives up all rings. */
 void xds_service_free (XdsService *self);

@@ -48,7 +48,7 @@ struct Ring
   Ring *next, *prev; /* all rings of the server */
   XdsRingPage *page; /* (owned) of the plugin; NULL once given up */
   XdsRingEnd reader, writer;
-  guint32 domid, port;
+  guint32 domid, port, remote;
   gboolean bound, dead;
   gint64 last_warning; /* of indices that are wrong; 0 if there was none */
 };
@@ -108,6 +108,7 @@ ring_bind (Ring *self, guint port)
       return XDS_EINVAL;
     }
   self->port = local;
+  self->remote = in_page != 0 ? in_page : port;
   self->bound = TRUE;
   set_port (server, local, self);
   return XDS_OK;
@@ -319,8 +320,8 @@ ring_begin (Ring *self)
   xds_loop_ready (self->server->loop, &self->link.item);
 }
 
-XdsStatus
-xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
+static XdsStatus
+ring_add (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
 {
   Ring *ring;
   void *page;
@@ -343,11 +344,43 @@ xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint domid, guint 
   self->count++;
   xds_peer_set_data (peer, ring);
   status = ring_bind (ring, port);
-  if (status == XDS_OK)
-    ring_begin (ring);
-  else
+  if (status != XDS_OK)
     ring_free (ring);
   return status == XDS_OK ? XDS_OK : XDS_EINVAL;
+}
+
+XdsStatus
+xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
+{
+  XdsStatus status = ring_add (self, peer, domid, port);
+
+  if (status == XDS_OK)
+    ring_begin (xds_peer_get_data (peer));
+  return status;
+}
+
+/* It goes on where it was: what the ring holds is neither read nor told yet. */
+XdsStatus
+xds_ring_server_resume (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
+{
+  XdsStatus status = ring_add (self, peer, domid, port);
+  Ring *ring = xds_peer_get_data (peer);
+
+  if (status != XDS_OK)
+    return status;
+  xds_ring_server_ends (ring->page, &ring->reader, &ring->writer);
+  ring->dead = xds_peer_failed (peer);
+  xds_loop_ready (self->loop, &ring->link.item);
+  ring_notify (ring);
+  return XDS_OK;
+}
+
+guint32
+xds_ring_server_remote_port (XdsRingServer *self G_GNUC_UNUSED, XdsPeer *peer)
+{
+  const Ring *ring = xds_peer_get_data (peer);
+
+  return ring->remote;
 }
 
 XdsStatus
@@ -379,8 +412,8 @@ xds_ring_server_disconnect (XdsRingServer *self G_GNUC_UNUSED, XdsPeer *peer)
 /* --- the server's life --- */
 
 /* Domain 0's kernel, or that of whichever domain we serve from; without one it stays out. */
-static void
-connect_own_ring (XdsRingServer *self)
+void
+xds_ring_server_connect_own (XdsRingServer *self)
 {
   guint32 domid, port;
   XdsPeer *peer;
@@ -431,7 +464,6 @@ xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, const XdsHypervisorV1 *hv
                    g_strerror (-res));
       return NULL;
     }
-  connect_own_ring (self);
   return g_steal_pointer (&self);
 }
 

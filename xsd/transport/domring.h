@@ -24,6 +24,15 @@ void xds_ring_server_free (XdsRingServer *self);
 /* Maps the ring of @domid and binds its port: that in the page, else @port. */
 XdsStatus xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint domid, guint port);
 
+/* The same for a peer that was loaded, which goes on where it was. */
+XdsStatus xds_ring_server_resume (XdsRingServer *self, XdsPeer *peer, guint domid, guint port);
+
+/* The port on the domain's side. */
+guint32 xds_ring_server_remote_port (XdsRingServer *self, XdsPeer *peer);
+
+/* The ring of the domain that we serve from, where there is one; a warning if it fails. */
+void xds_ring_server_connect_own (XdsRingServer *self);
+
 /* Binds the port again and empties the ring, whatever state it was in. */
 XdsStatus xds_ring_server_reconnect (XdsRingServer *self, XdsPeer *peer, guint port);
 

@@ -260,31 +260,61 @@ conn_turn (XdsLoopItem *item, guint32 events)
   conn_settle (self, more, sent);
 }
 
-gboolean
-xds_socket_server_add (XdsSocketServer *self, int fd, GError **error)
+/* A connection whose peer is still to be said. */
+static Conn *
+conn_new (XdsSocketServer *self, int fd, GError **error)
 {
-  struct ucred cred = { 0 };
-  socklen_t len = sizeof cred;
-  XdsSocketIdentity identity;
   Conn *conn = g_slice_new0 (Conn);
 
   if (!xds_loop_add (self->loop, &conn->link.item, fd, CONN_EVENTS, conn_turn, error))
     {
       g_slice_free (Conn, conn);
       close (fd);
-      return FALSE;
+      return NULL;
     }
-  getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-  identity = (XdsSocketIdentity){ .pid = cred.pid, .uid = cred.uid, .gid = cred.gid };
   conn->server = self;
-  conn->link.peer = xds_engine_add_socket_peer (self->engine, &identity);
-  xds_peer_set_data (conn->link.peer, conn);
   conn->link.item.quiet = TRUE;
   conn->next = self->conns;
   if (conn->next != NULL)
     conn->next->prev = conn;
   self->conns = conn;
   self->n_conns++;
+  return conn;
+}
+
+static void
+conn_set_peer (Conn *self, XdsPeer *peer)
+{
+  self->link.peer = peer;
+  xds_peer_set_data (peer, self);
+}
+
+gboolean
+xds_socket_server_add (XdsSocketServer *self, int fd, GError **error)
+{
+  struct ucred cred = { 0 };
+  socklen_t len = sizeof cred;
+  XdsSocketIdentity identity;
+  Conn *conn = conn_new (self, fd, error);
+
+  if (conn == NULL)
+    return FALSE;
+  getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+  identity = (XdsSocketIdentity){ .pid = cred.pid, .uid = cred.uid, .gid = cred.gid };
+  conn_set_peer (conn, xds_engine_add_socket_peer (self->engine, &identity));
+  return TRUE;
+}
+
+gboolean
+xds_socket_server_resume (XdsSocketServer *self, XdsPeer *peer, int fd, GError **error)
+{
+  Conn *conn = conn_new (self, fd, error);
+
+  if (conn == NULL)
+    return FALSE;
+  conn_set_peer (conn, peer);
+  conn->link.readable = TRUE;
+  xds_loop_ready (self->loop, &conn->link.item);
   return TRUE;
 }
 
@@ -372,6 +402,27 @@ xds_socket_server_listen_fd (XdsSocketServer *self, int fd, GError **error)
   fcntl (fd, F_SETFD, FD_CLOEXEC);
   fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
   return add_listener (self, fd, NULL, error);
+}
+
+gboolean
+xds_socket_server_adopt (XdsSocketServer *self, int fd, const char *path, GError **error)
+{
+  return add_listener (self, fd, path, error);
+}
+
+void
+xds_socket_server_hand_over (XdsSocketServer *self, GString *text)
+{
+  for (guint i = 0; i < self->listeners->len; i++)
+    {
+      const Listener *listener = g_ptr_array_index (self->listeners, i);
+
+      fcntl (listener->item.fd, F_SETFD, 0);
+      g_string_append_printf (text, ",%s:%d", listener->path != NULL ? "own" : "passed",
+                              listener->item.fd);
+    }
+  for (const Conn *conn = self->conns; conn != NULL; conn = conn->next)
+    fcntl (conn->link.item.fd, F_SETFD, 0);
 }
 
 static gboolean

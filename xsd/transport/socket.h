@@ -28,6 +28,16 @@ gboolean xds_socket_server_listen_fd (XdsSocketServer *self, int fd, GError **er
 /* A connection that is there already; takes @fd over also on failure. */
 gboolean xds_socket_server_add (XdsSocketServer *self, int fd, GError **error);
 
+/* The same for a peer that was loaded, which goes on where it was. */
+gboolean xds_socket_server_resume (XdsSocketServer *self, XdsPeer *peer, int fd, GError **error);
+
+/* Listens at @fd, whose socket file at @path we made before; takes it over also on failure. */
+gboolean xds_socket_server_adopt (XdsSocketServer *self, int fd, const char *path,
+                                  GError **error);
+
+/* Lets an exec inherit all descriptors; appends those of listeners, ",own:N" or ",passed:N". */
+void xds_socket_server_hand_over (XdsSocketServer *self, GString *text);
+
 /* Open connections, and whether new ones wait because descriptors ran out. */
 guint xds_socket_server_count (const XdsSocketServer *self);
 gboolean xds_socket_server_is_paused (const XdsSocketServer *self);

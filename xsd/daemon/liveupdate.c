@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Live update.  The new binary is first run beside us, to read the state and say whether it could
+ * go on from there (--check-stream).  Only then we become it, by exec: same process id, same lock
+ * on the pid file, same place under a service manager.  Sockets stay open; rings are mapped and
+ * their event channels bound anew, since an event channel lives no longer than who bound it; each
+ * ring gets a turn and a notification, for whatever was signalled in between.
+ *
+ * If the exec fails after all, we become ourselves again in the same way.
+ *
+ * The road not taken: a second process that takes over while the first one looks on.  It can fail
+ * later and still go back, but the event channel of domain 0's kernel and the one for changes of
+ * domains can be bound only once, so two cannot be ready at the same time.
+ */
+
+#include "xsd/daemon/liveupdate.h"
+
+#include "xsd/daemon/service-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECK_SECONDS_DEFAULT 60
+#define CHECK_SECONDS_MAX 3600
+
+static gboolean
+fail (GError **error, const char *what)
+{
+  int err = errno;
+
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err), "%s: %s", what, g_strerror (err));
+  return FALSE;
+}
+
+static void
+set_inherited (int fd, gboolean inherited)
+{
+  fcntl (fd, F_SETFD, inherited ? 0 : FD_CLOEXEC);
+}
+
+/* --- what was left open for us --- */
+
+static gboolean
+take_word (XdsResume *self, const char *word)
+{
+  const char *colon = strchr (word, ':');
+  guint64 number;
+  int fd;
+
+  if (colon == NULL || !g_ascii_string_to_unsigned (colon + 1, 10, 3, G_MAXINT, &number, NULL))
+    return FALSE;
+  fd = number;
+  set_inherited (fd, FALSE);
+  if (g_str_has_prefix (word, "stream:"))
+    self->stream = fd;
+  else if (g_str_has_prefix (word, "pid-file:"))
+    self->pid_file = fd;
+  else if (g_str_has_prefix (word, "own:"))
+    g_array_append_val (self->own, fd);
+  else if (g_str_has_prefix (word, "passed:"))
+    g_array_append_val (self->passed, fd);
+  else
+    return FALSE;
+  return TRUE;
+}
+
+XdsResume *
+xds_resume_new (const char *text, GError **error)
+{
+  g_autoptr (XdsResume) self = g_new0 (XdsResume, 1);
+  g_auto (GStrv) words = g_strsplit (text != NULL ? text : "", ",", -1);
+
+  self->stream = self->pid_file = -1;
+  self->own = g_array_new (FALSE, FALSE, sizeof (int));
+  self->passed = g_array_new (FALSE, FALSE, sizeof (int));
+  for (guint i = 0; words[i] != NULL; i++)
+    if (!take_word (self, words[i]))
+      {
+        g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                     "option --resume is for a live update's own use, and \"%s\" is not of it",
+                     words[i]);
+        return NULL;
+      }
+  return g_steal_pointer (&self);
+}
+
+void
+xds_resume_free (XdsResume *self)
+{
+  if (self == NULL)
+    return;
+  if (self->stream >= 0)
+    close (self->stream);
+  g_array_unref (self->own);
+  g_array_unref (self->passed);
+  g_free (self);
+}
+
+/* (transfer full) NULL: it cannot be read. */
+static GMappedFile *
+map_stream (int fd, GError **error)
+{
+  return g_mapped_file_new_from_fd (fd, FALSE, error);
+}
+
+static gboolean
+load (XdsEngine *engine, int fd, XdsPeerLoaded loaded, void *data, GError **error)
+{
+  g_autoptr (GMappedFile) file = map_stream (fd, error);
+  g_autofree char *why = NULL;
+
+  if (file == NULL)
+    return FALSE;
+  if (xds_engine_load (engine, g_mapped_file_get_contents (file), g_mapped_file_get_length (file),
+                       loaded, data, &why))
+    return TRUE;
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, why);
+  return FALSE;
+}
+
+gboolean
+xds_resume_check (int fd, GError **error)
+{
+  const XdsHost nobody = { 0 };
+  XdsEngine *engine = xds_engine_new (&nobody, NULL);
+  gboolean good = load (engine, fd, NULL, NULL, error);
+
+  xds_engine_free (engine);
+  return good;
+}
+
+static gboolean
+peer_loaded (void *data, XdsPeer *peer, gint32 handle)
+{
+  XdsService *self = data;
+  g_autoptr (GError) error = NULL;
+
+  if (xds_peer_is_domain (peer))
+    return xds_ring_server_resume (self->rings, peer, xds_peer_domid (peer), handle) == XDS_OK;
+  if (handle < 0)
+    return FALSE;
+  set_inherited (handle, FALSE);
+  if (xds_socket_server_resume (self->sockets, peer, handle, &error))
+    return TRUE;
+  g_warning ("a client on the socket was lost: %s", error->message);
+  return FALSE;
+}
+
+gboolean
+xds_live_update_resume (XdsService *self, const XdsResume *resume, GError **error)
+{
+  for (guint i = 0; i < resume->own->len; i++)
+    if (!xds_socket_server_adopt (self->sockets, g_array_index (resume->own, int, i),
+                                  self->config->socket, error))
+      return FALSE;
+  for (guint i = 0; i < resume->passed->len; i++)
+    if (!xds_socket_server_listen_fd (self->sockets, g_array_index (resume->passed, int, i), error))
+      return FALSE;
+  return load (self->engine, resume->stream, peer_loaded, self, error);
+}
+
+/* --- the state in memory that is passed on --- */
+
+static gint32
+handle_of (void *data, XdsPeer *peer)
+{
+  XdsLink *link = xds_peer_get_data (peer);
+
+  if (link == NULL)
+    return -1;
+  if (xds_peer_is_domain (peer))
+    return xds_ring_server_remote_port (((XdsService *) data)->rings, peer);
+  return link->item.fd;
+}
+
+static gboolean
+write_all (int fd, const guint8 *data, gsize len)
+{
+  while (len > 0)
+    {
+      ssize_t n = write (fd, data, len);
+
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
+        return FALSE;
+      data += n;
+      len -= n;
+    }
+  return TRUE;
+}
+
+static int
+dump (XdsService *self, GError **error)
+{
+  const XdsDumpHost side = { .socket_fd = -1, .evtchn_fd = -1, .handle = handle_of };
+  g_autoptr (GBytes) stream = xds_engine_dump (self->engine, &side, self);
+  gsize len;
+  const guint8 *data = g_bytes_get_data (stream, &len);
+  int fd = memfd_create ("xendomstored-state", 0);
+
+  if (fd >= 0 && write_all (fd, data, len) && lseek (fd, 0, SEEK_SET) == 0)
+    return fd;
+  fail (error, "there is no memory for the state");
+  if (fd >= 0)
+    close (fd);
+  return -1;
+}
+
+/* --- trying the new binary --- */
+
+static GStrv
+make_argv (XdsService *self, const char *last, GError **error)
+{
+  g_autoptr (GStrvBuilder) argv = g_strv_builder_new ();
+  g_auto (GStrv) words = NULL;
+
+  if (self->update.line != NULL
+      && !g_shell_parse_argv (self->update.line, NULL, &words, error)
+      && !g_error_matches (*error, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING))
+    return NULL;
+  g_clear_error (error);
+  g_strv_builder_add (argv, self->update.file);
+  if (self->update.line == NULL)
+    g_strv_builder_addv (argv, (const char **) self->options->argv + 1);
+  else if (words != NULL)
+    g_strv_builder_addv (argv, (const char **) words);
+  g_strv_builder_add (argv, last);
+  return g_strv_builder_end (argv);
+}
+
+/* All that the child says until it ends; FALSE: it takes longer than @seconds. */
+static gboolean
+listen_to (int fd, guint seconds, GString *said)
+{
+  gint64 deadline = g_get_monotonic_time () + seconds * G_USEC_PER_SEC;
+  char text[512];
+
+  for (;;)
+    {
+      struct pollfd poller = { .fd = fd, .events = POLLIN };
+      gint64 left = deadline - g_get_monotonic_time ();
+      ssize_t n;
+
+      if (left <= 0 || poll (&poller, 1, left / 1000 + 1) == 0)
+        return FALSE;
+      n = read (fd, text, sizeof text);
+      if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+        return TRUE;
+      if (n > 0 && said->len < 2048)
+        g_string_append_len (said, text, n);
+    }
+}
+
+/* Runs the new binary on a copy of the state; what is wrong goes to @answer. */
+static gboolean
+accepts (XdsService *self, guint seconds, GString *answer)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GString) said = g_string_new (NULL);
+  int stream = dump (self, &error), target = 3, out = -1, status = 0;
+  g_auto (GStrv) argv = stream >= 0 ? make_argv (self, "--check-stream=3", &error) : NULL;
+  gboolean in_time;
+  GPid pid;
+
+  if (argv == NULL
+      || !g_spawn_async_with_pipes_and_fds (NULL, (const char *const *) argv, NULL,
+                                            G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, -1, -1, -1,
+                                            &stream, &target, 1, &pid, NULL, NULL, &out, &error))
+    {
+      g_string_append (answer, error->message);
+      if (stream >= 0)
+        close (stream);
+      return FALSE;
+    }
+  close (stream);
+  in_time = listen_to (out, seconds, said);
+  if (!in_time)
+    kill (pid, SIGKILL);
+  while (waitpid (pid, &status, 0) < 0 && errno == EINTR)
+    ;
+  close (out);
+  if (in_time && WIFEXITED (status) && WEXITSTATUS (status) == 0)
+    return TRUE;
+  g_strstrip (said->str);
+  g_string_append_printf (answer, "%s does not go on from our state, so we stay: %s",
+                          self->update.file,
+                          !in_time ? "it took too long to look at it"
+                          : *said->str != '\0' ? said->str
+                                               : "it died without a word");
+  return FALSE;
+}
+
+/* --- becoming it --- */
+
+static char *
+describe_fds (XdsService *self, int stream)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  g_string_append_printf (text, "--resume=stream:%d", stream);
+  if (self->pid_file != NULL)
+    {
+      set_inherited (self->pid_file->fd, TRUE);
+      g_string_append_printf (text, ",pid-file:%d", self->pid_file->fd);
+    }
+  xds_socket_server_hand_over (self->sockets, text);
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* Does not return unless neither the new binary nor we can be run: then nothing is left to do. */
+static void
+become (XdsService *self, char **argv)
+{
+  g_autofree char *file = g_strdup (argv[0]);
+
+  xds_notify_send ("RELOADING=1");
+  g_message ("live update: going on as %s", file);
+  xds_hooks_free (g_steal_pointer (&self->hooks));
+  g_clear_pointer (&self->blobs, xds_blobs_free);
+  xds_ring_server_free (g_steal_pointer (&self->rings));
+  xds_domains_free (g_steal_pointer (&self->domains));
+  execv (argv[0], argv);
+  g_critical ("live update: %s cannot be run: %s; going on as before", file, g_strerror (errno));
+  execv ("/proc/self/exe", argv);
+  g_error ("live update: we cannot be run again either: %s", g_strerror (errno));
+}
+
+void
+xds_live_update_turn (XdsService *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *resume = NULL;
+  g_auto (GStrv) argv = NULL;
+  int stream;
+
+  if (!self->update.due)
+    return;
+  self->update.due = FALSE;
+  stream = dump (self, &error);
+  if (stream >= 0)
+    resume = describe_fds (self, stream);
+  if (resume != NULL)
+    argv = make_argv (self, resume, &error);
+  if (argv == NULL)
+    {
+      g_critical ("live update: %s; going on as before", error->message);
+      return;
+    }
+  become (self, argv);
+}
+
+/* --- CONTROL --- */
+
+void
+xds_live_update_clear (XdsService *self)
+{
+  g_clear_pointer (&self->update.file, g_free);
+  g_clear_pointer (&self->update.line, g_free);
+  self->update.due = FALSE;
+}
+
+static gboolean
+set_file (XdsService *self, const char *file, GString *answer)
+{
+  if (file[0] != '/' || !g_file_test (file, G_FILE_TEST_IS_EXECUTABLE)
+      || g_file_test (file, G_FILE_TEST_IS_DIR))
+    {
+      g_string_append_printf (answer, "%s is not the path of a program", file);
+      return FALSE;
+    }
+  xds_live_update_clear (self);
+  self->update.file = g_strdup (file);
+  return TRUE;
+}
+
+/* The dialogue of xenstore-control: -f FILE, -c LINE, -s, each a request of its own, and -a; and
+   everything in one: [-c LINE] [-t SECONDS] [-F] FILE. */
+typedef struct
+{
+  const char *file, *line;
+  gboolean start, abort;
+  guint64 seconds;
+} Words;
+
+static gboolean
+parse (const char *const *args, Words *words)
+{
+  for (; *args != NULL; args++)
+    if (g_str_equal (*args, "-s"))
+      words->start = TRUE;
+    else if (g_str_equal (*args, "-a"))
+      words->abort = TRUE;
+    else if (g_str_equal (*args, "-F"))
+      continue; /* nothing here waits for transactions to end, so nothing is to be forced */
+    else if (g_str_equal (*args, "-c") || g_str_equal (*args, "-f") || g_str_equal (*args, "-t"))
+      {
+        const char *option = *args++;
+
+        if (*args == NULL)
+          return FALSE;
+        if (option[1] == 'c')
+          words->line = *args;
+        else if (option[1] == 'f')
+          words->file = *args;
+        else if (!g_ascii_string_to_unsigned (*args, 10, 1, CHECK_SECONDS_MAX, &words->seconds,
+                                              NULL))
+          return FALSE;
+      }
+    else if (**args == '-' || words->file != NULL)
+      return FALSE;
+    else
+      {
+        words->file = *args;
+        words->start = TRUE;
+      }
+  return words->start || words->abort || words->file != NULL || words->line != NULL;
+}
+
+gboolean
+xds_live_update_control (XdsService *self, const char *const *args, GString *answer)
+{
+  Words words = { .seconds = CHECK_SECONDS_DEFAULT };
+
+  if (!parse (args, &words))
+    return FALSE;
+  if (words.abort)
+    xds_live_update_clear (self);
+  if (words.file != NULL && !set_file (self, words.file, answer))
+    return TRUE;
+  if (words.line != NULL)
+    {
+      g_free (self->update.line);
+      self->update.line = g_strdup (words.line);
+    }
+  if (words.start && self->update.file == NULL)
+    {
+      g_string_append (answer, "say first which program: live-update /PATH");
+      return TRUE;
+    }
+  if (words.start && !accepts (self, words.seconds, answer))
+    {
+      g_warning ("live update: %s", answer->str);
+      xds_live_update_clear (self);
+      return TRUE;
+    }
+  self->update.due = words.start;
+  g_string_append (answer, "OK");
+  return TRUE;
+}
