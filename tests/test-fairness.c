@@ -21,15 +21,6 @@ say (XdsWorldPeer *peer, guint32 type, guint32 tx, const char *payload, gsize le
   return xds_world_status (peer, type, tx, payload, len);
 }
 
-static guint32
-begin (XdsWorldPeer *peer)
-{
-  g_autofree XdsWorldMsg *answer = xds_world_call (peer, XDS_OP_TRANSACTION_START, 0, "", 1);
-
-  g_assert_cmpint (xds_world_msg_status (answer), ==, XDS_OK);
-  return g_ascii_strtoull (answer->payload, NULL, 10);
-}
-
 /* Reads and writes /hot, or another node of so long a name. */
 static void
 touch (XdsWorldPeer *peer, guint32 tx, const char *path)
@@ -51,7 +42,7 @@ commit (XdsWorldPeer *peer, guint32 tx)
 static XdsStatus
 pass (XdsWorldPeer *peer, const char *path)
 {
-  guint32 tx = begin (peer);
+  guint32 tx = xds_world_begin (peer);
 
   touch (peer, tx, path);
   return commit (peer, tx);
@@ -81,7 +72,7 @@ lose (Fixture *f, XdsWorldPeer *slow, guint n)
 {
   while (n-- > 0)
     {
-      guint32 tx = begin (slow);
+      guint32 tx = xds_world_begin (slow);
 
       touch (slow, tx, "/hot");
       g_assert_cmpint (pass (f->quick, "/hot"), ==, XDS_OK);
@@ -96,7 +87,7 @@ passes_in_the_end (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   guint32 tx;
 
   lose (f, f->slow, AFTER);
-  tx = begin (f->slow);
+  tx = xds_world_begin (f->slow);
   g_assert_cmpint (pass (f->quick, "/hot"), ==, XDS_EAGAIN);
   touch (f->slow, tx, "/hot");
   g_assert_cmpint (pass (f->quick, "/hot"), ==, XDS_EAGAIN);
@@ -112,7 +103,7 @@ only_at_the_place (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   guint32 tx;
 
   lose (f, f->slow, AFTER);
-  tx = begin (f->slow);
+  tx = xds_world_begin (f->slow);
   touch (f->slow, tx, "/hot");
   g_assert_cmpint (pass (f->quick, "/far"), ==, XDS_OK);
   g_assert_cmpint (say (f->quick, XDS_OP_WRITE, 0, "/hot\0001", 6), ==, XDS_OK);
@@ -126,11 +117,11 @@ not_for_ever (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   guint n = 0;
 
   lose (f, f->slow, AFTER);
-  touch (f->slow, begin (f->slow), "/hot");
+  touch (f->slow, xds_world_begin (f->slow), "/hot");
   while (pass (f->quick, "/hot") == XDS_EAGAIN)
     g_assert_cmpuint (++n, <=, 10000);
   g_assert_cmpuint (n, >, 0);
-  touch (f->slow, begin (f->slow), "/hot");
+  touch (f->slow, xds_world_begin (f->slow), "/hot");
   g_assert_cmpint (pass (f->quick, "/hot"), ==, XDS_EAGAIN);
   xds_world_remove_peer (f->slow);
   g_assert_cmpint (pass (f->quick, "/hot"), ==, XDS_OK);

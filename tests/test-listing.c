@@ -167,15 +167,6 @@ test_parts (void)
   directory_clear (&dir);
 }
 
-static guint
-start (XdsWorldPeer *peer)
-{
-  g_autoptr (XdsWorldMsg) msg = xds_world_call (peer, XDS_OP_TRANSACTION_START, 0, "", 1);
-
-  g_assert_cmpint (msg->type, ==, XDS_OP_TRANSACTION_START);
-  return g_ascii_strtoull (msg->payload, NULL, 10);
-}
-
 static GPtrArray *
 copy (const GPtrArray *names)
 {
@@ -192,7 +183,7 @@ test_snapshot (void)
   directory_init (&dir);
   for (guint round = 0; round < ROUNDS / 4; round++)
     {
-      guint tx = start (dir.writer);
+      guint tx = xds_world_begin (dir.writer);
       g_autoptr (GPtrArray) inside = copy (dir.names);
 
       g_ptr_array_set_free_func (inside, g_free);

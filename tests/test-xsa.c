@@ -51,15 +51,6 @@ do_read (XdsWorldPeer *peer, const char *path)
   return say (peer, XDS_OP_READ, 0, "%s|", path);
 }
 
-static guint32
-tx_start (XdsWorldPeer *peer)
-{
-  g_autofree XdsWorldMsg *answer = xds_world_call (peer, XDS_OP_TRANSACTION_START, 0, "", 1);
-
-  g_assert_cmpint (xds_world_msg_status (answer), ==, XDS_OK);
-  return g_ascii_strtoull (answer->payload, NULL, 10);
-}
-
 static XdsStatus
 tx_commit (XdsWorldPeer *peer, guint32 tx_id)
 {
@@ -181,7 +172,7 @@ xsa_206 (Fixture *f, gconstpointer data)
   guint32 tx;
 
   assert_status (do_write (f->guest, "data/mine", "0"), OK);
-  tx = tx_start (f->tools);
+  tx = xds_world_begin (f->tools);
   for (guint i = 0; i < 100; i++)
     {
       assert_status (say (f->guest, XDS_OP_WRITE, 0, "data/mine|%u", i), OK);
@@ -381,7 +372,7 @@ xsa_326_transactions (Fixture *f, gconstpointer data)
   guint n = 0;
 
   for (guint i = 0; i < 10; i++)
-    tx = tx_start (f->guest);
+    tx = xds_world_begin (f->guest);
   assert_status (say (f->guest, XDS_OP_TRANSACTION_START, 0, "|"), ENOSPC);
   while (n < 5000 && status != XDS_ENOSPC)
     status = say (f->guest, XDS_OP_READ, tx, "none-%u|", n++);
@@ -463,7 +454,7 @@ static void
 xsa_415 (Fixture *f, gconstpointer data)
 {
   guint64 before = statistics (f).nodes;
-  guint32 tx = tx_start (f->guest);
+  guint32 tx = xds_world_begin (f->guest);
 
   g_assert_true (xds_engine_set_quota (xds_world_engine (f->world), "nodes", 4));
   assert_status (say (f->guest, XDS_OP_WRITE, tx, "a/b|x"), OK);
@@ -581,7 +572,7 @@ xsa_421 (Fixture *f, gconstpointer data)
   g_assert_true (xds_engine_set_quota (xds_world_engine (f->world), "nodes", 5));
   for (guint i = 0; i < 1000; i++)
     {
-      guint32 tx = tx_start (f->guest);
+      guint32 tx = xds_world_begin (f->guest);
 
       assert_status (say (f->guest, XDS_OP_WRITE, tx, "a/b|x"), OK);
       assert_status (say (f->guest, XDS_OP_RM, tx, "a|"), OK);
@@ -622,8 +613,8 @@ xsa_440 (Fixture *f, gconstpointer data)
 
   for (guint i = 0; i < 50; i++)
     assert_status (say (f->guest, XDS_OP_WRITE, 0, "n%u|x", i), OK);
-  first = tx_start (f->guest);
-  second = tx_start (f->guest);
+  first = xds_world_begin (f->guest);
+  second = xds_world_begin (f->guest);
   for (guint i = 0; i < 50; i++)
     {
       assert_status (say (f->guest, XDS_OP_RM, first, "n%u|", i), OK);
@@ -674,7 +665,7 @@ xsa_483 (Fixture *f, gconstpointer data)
 static void
 xsa_484 (Fixture *f, gconstpointer data)
 {
-  guint32 tx = tx_start (f->guest);
+  guint32 tx = xds_world_begin (f->guest);
 
   assert_status (say (f->guest, XDS_OP_WRITE, tx, "a|x"), OK);
   assert_status (say (f->guest, XDS_OP_WATCH, tx, "a|t|"), OK);

@@ -548,6 +548,16 @@ xds_world_status (XdsWorldPeer *self, guint32 type, guint32 tx_id, const void *p
   return xds_world_msg_status (reply);
 }
 
+guint32
+xds_world_begin (XdsWorldPeer *self)
+{
+  g_autoptr (XdsWorldMsg) reply = xds_world_call (self, XDS_OP_TRANSACTION_START, 0, "", 1);
+
+  g_assert_nonnull (reply);
+  g_assert_cmpint (xds_world_msg_status (reply), ==, XDS_OK);
+  return g_ascii_strtoull (reply->payload, NULL, 10);
+}
+
 void
 xds_world_expect_event (XdsWorldPeer *self, const char *path, const char *token)
 {

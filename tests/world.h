@@ -106,6 +106,9 @@ XdsStatus xds_world_status (XdsWorldPeer *peer, guint32 type, guint32 tx_id, con
                             gsize len);
 XdsStatus xds_world_msg_status (const XdsWorldMsg *msg);
 
+/* Starts a transaction; its id. */
+guint32 xds_world_begin (XdsWorldPeer *peer);
+
 /* Asserts that the next event is @path and @token; with a NULL @path, that there is none. */
 void xds_world_expect_event (XdsWorldPeer *peer, const char *path, const char *token);
 
