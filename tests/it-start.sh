@@ -4,7 +4,7 @@
 # How the daemon starts, refuses to start, and ends.
 
 . "${0%/*}/it-lib.sh"
-plan 51
+plan 54
 
 # An option that there is not is one line, and exit status 2.
 refused --no-such-option
@@ -23,6 +23,40 @@ refused -Q nodes
 is 'a quota without a number: exit 2' "$status" 2
 refused surplus
 is 'a surplus argument: exit 2' "$status" 2
+
+# Every option that has a value, and every key that not all values fit, refuses one that cannot be:
+# exit status 2, and one line that names it and, of a file, the line.
+told ()
+{
+  [ "$status" -eq 2 ] && [[ $said == *"$1"*"\"$2\""* ]] && [ "$(wc -l <<< "$said")" -eq 1 ] \
+    || echo "$1=$2: $status, $said"
+}
+is 'each option refuses a wrong value' "$(
+  for option in -E --entry-nb -S --entry-size -W --watch-nb -t --transaction -A --perm-nb -M \
+    --path-max -m --master-domid -p --priv-domid -e --event; do
+    refused "$option" 1x
+    told "$option" 1x
+  done
+  for quota in nodes watches transactions outstanding memory soft-memory transaction-nodes \
+    node-permissions node-size path-max; do
+    refused -Q "$quota=-1"
+    told -Q -1
+  done
+  refused -q memory=
+  told -q '')" ''
+is 'each key refuses a wrong value' "$(
+  for line in daemon:event-port:x daemon:foreground:maybe daemon:print-pid:2 store:keep-orphans:on \
+    store:domid:32752 store:privileged-domid:-1 hooks:timeout:0 hooks:at-once:0 \
+    userdata:last-will:soon log:target:printer log:level:5 access-log:domains:dom0 \
+    access-log:operations:read quota:nodes:4294967296 quota:memory:1.5 quota:path-max:0x10; do
+    IFS=: read -r group key value <<< "$line"
+    printf '[%s]\n%s = %s\n' "$group" "$key" "$value" > "$work/bad"
+    refused --config "$work/bad"
+    told "$work/bad:2: $key: " "$value"
+  done)" ''
+printf '[quota\nnodes = 12\n' > "$work/bad"
+refused --config "$work/bad"
+like 'a group without its end is an error with its line' "$said" 'bad:1: .*ends with \]'
 
 # Options of C xenstored that change nothing here are accepted and said to.
 said=$("$daemon" --check-config --config "$work/conf" -w watch-event=5 2>&1)
