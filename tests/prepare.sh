@@ -6,7 +6,7 @@
 
 # What the build cannot do without.
 packages_build=(build-essential autoconf automake libtool pkg-config perl libglib2.0-dev
-  libjson-glib-dev libxen-dev libsystemd-dev)
+  libjson-glib-dev libxen-dev)
 # What the demo shows us working with: Debian's own clients.
 packages_demo=(xenstore-utils)
 # What the tests compare with, or look with.
