@@ -53,11 +53,13 @@ printf '[log]\ntarget = journal\n[quota]\nnodes = 1\n' > "$work/conf"
 mkdir "$work/systemd"
 background unshare -m sh -c "
   mkdir -p /run/systemd && mount --bind '$work/systemd' /run/systemd && mkdir /run/systemd/journal
-  '$raw' listen-notify /run/systemd/journal/socket 9 > '$work/journal' &
+  '$raw' listen-notify /run/systemd/journal/socket 99 > '$work/journal' &
+  echo \$! > '$work/listener'
   until [ -S /run/systemd/journal/socket ]; do sleep 0.05; done
   exec '$daemon' -N ${standard[*]@Q}"
 daemon_pid=$background_pid
 wait_for op "$OP_DIRECTORY" /
+tap_pids+=("$(cat "$work/listener")") # it waits for more than the daemon says
 new_guest 8
 play 8 write a 1 > /dev/null
 ok 'the journal has domain and quota' wait_for grep -q '^XDS_DOMID=8' "$work/journal"
