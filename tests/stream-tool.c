@@ -71,7 +71,10 @@ show (const XdsRecord *record)
       show_node (&record->node);
       break;
     default:
-      printf ("%s\n", xds_record_type_name (record->type));
+      if (record->known)
+        printf ("%s\n", xds_record_type_name (record->type));
+      else
+        printf ("0x%08x\n", record->type);
       break;
     }
 }
