@@ -15,4 +15,5 @@
 #include "xendomstore/watch.h"
 #include "xendomstore/domain.h"
 #include "xendomstore/control.h"
+#include "xendomstore/snapshot.h"
 #include "xendomstore/userdata.h"

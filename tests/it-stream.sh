@@ -42,7 +42,7 @@ update ()
   timeout 60 $xen/xenstore-control live-update "$@" "$host/next"
 }
 
-plan 14
+plan 17
 background "$top_srcdir/tests/peers/rundaemon.sh" "$host" $xen/xenstored -N >"$work/log" 2>&1
 wait_for test -S "$XENSTORED_PATH"
 for id in 1 2; do
@@ -71,6 +71,24 @@ like 'who asked for the live update has its answer in it' "$text" \
   $'socket [0-9]+ in= out\[19\] of-a-message=0'
 like 'nodes have their permissions, also for a domain that does not exist' "$text" \
   $'node path=/local/domain/1 value= n1 r3!\n'
+
+# Without a server: xds reads what C xenstored left.
+xds ()
+{
+  XENSTORED_PATH=/nowhere "$top_builddir/xds" "$@"
+}
+is 'xds dump reads the stream of C xenstored, without a server' \
+  "$(xds dump "file:$host/stream" /local/domain/2)" \
+  '[
+{"path":"/local/domain/2","value":"","permissions":["n2","r3"]},
+{"path":"/local/domain/2/name","value":"guest 2","permissions":["n0"]}
+]'
+is 'and xds diff compares it with a dump' "$(xds dump "file:$host/stream" >"$work/json" \
+  && xds diff "file:$host/stream" "file:$work/json" && echo same)" same
+head -c 300 "$host/stream" >"$work/cut"
+like 'xds says where a damaged one is damaged, and prints nothing of it' \
+  "$(xds dump "file:$work/cut" 2>&1; echo "$?")" \
+  '^xds: .*/cut cannot be read as a snapshot of a store: record [0-9]+ .* at byte [0-9]+ .*7$'
 
 # Behind the update all go on.
 watched ()

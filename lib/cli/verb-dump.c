@@ -18,6 +18,56 @@
 
 static gboolean prune;
 
+/* --- snapshots that a server wrote --- */
+
+typedef struct
+{
+  GPtrArray *nodes;
+  const char *root;
+  gsize root_len; /* 0 for "/", which all paths are below */
+} Snapshot;
+
+static gboolean
+add_node (const char *path, const char *value, gsize len, const char *const *permissions,
+          gpointer data)
+{
+  Snapshot *snapshot = data;
+
+  if (path[0] == '/' && strncmp (path, snapshot->root, snapshot->root_len) == 0
+      && (snapshot->root_len == 0 || path[snapshot->root_len] == '/'
+          || path[snapshot->root_len] == '\0'))
+    g_ptr_array_add (snapshot->nodes,
+                     xds_node_new (path, value, len, g_strdupv ((char **) permissions), 0));
+  return TRUE;
+}
+
+/* The nodes at and below @root. */
+static GPtrArray *
+load_snapshot (const char *file, const char *root, GError **error)
+{
+  g_autoptr (GPtrArray) nodes = g_ptr_array_new_with_free_func ((GDestroyNotify) xds_node_free);
+  Snapshot snapshot = { nodes, root, strcmp (root, "/") == 0 ? 0 : strlen (root) };
+
+  if (!xds_snapshot_read (file, add_node, &snapshot, error))
+    return NULL;
+  return g_steal_pointer (&nodes);
+}
+
+/* By what it begins with; what cannot be read is none, and its reader says why. */
+static gboolean
+is_snapshot (const char *file)
+{
+  char begin[8];
+  FILE *stream = fopen (file, "r");
+  gboolean is;
+
+  if (stream == NULL)
+    return FALSE;
+  is = fread (begin, sizeof begin, 1, stream) == 1 && memcmp (begin, "xenstore", sizeof begin) == 0;
+  fclose (stream);
+  return is;
+}
+
 /* --- dump --- */
 
 static char *
@@ -32,19 +82,8 @@ node_text (const XdsNode *node)
 }
 
 static int
-run_dump (XdsCli *cli, int argc, char **argv, GError **error)
+print_dump (GPtrArray *nodes, const char *path, GError **error)
 {
-  XdsClient *client = xds_cli_client (cli, error);
-  g_autoptr (GPtrArray) nodes = NULL;
-  g_autofree char *path = NULL;
-
-  if (client == NULL)
-    return XDS_EXIT_UNREACHABLE;
-  if (argc > 1)
-    return xds_cli_usage (error, "Give one path, or none for all.");
-  path = xds_cli_path (cli, argc > 0 ? argv[0] : cli->domain != NULL ? "." : "/", error);
-  if (path == NULL || (nodes = xds_tree_snapshot (client, path, -1, error)) == NULL)
-    return XDS_EXIT_OTHER;
   if (nodes->len == 0)
     {
       g_set_error (error, XDS_ERROR, XDS_ERROR_ENOENT,
@@ -61,12 +100,45 @@ run_dump (XdsCli *cli, int argc, char **argv, GError **error)
   return XDS_EXIT_DONE;
 }
 
+/* Of a snapshot, without a server; so names of domains are not known, and paths are absolute. */
+static int
+dump_snapshot (const char *file, const char *path, GError **error)
+{
+  g_autoptr (GPtrArray) nodes = NULL;
+
+  if (path[0] != '/')
+    return xds_cli_usage (error, "Of a snapshot, give an absolute path: it is not %s.", path);
+  nodes = load_snapshot (file, path, error);
+  return nodes != NULL ? print_dump (nodes, path, error) : XDS_EXIT_OTHER;
+}
+
+static int
+run_dump (XdsCli *cli, int argc, char **argv, GError **error)
+{
+  XdsClient *client;
+  g_autoptr (GPtrArray) nodes = NULL;
+  g_autofree char *path = NULL;
+
+  if (argc > 0 && argc <= 2 && g_str_has_prefix (argv[0], FILE_PREFIX))
+    return dump_snapshot (argv[0] + strlen (FILE_PREFIX), argc > 1 ? argv[1] : "/", error);
+  if ((client = xds_cli_client (cli, error)) == NULL)
+    return XDS_EXIT_UNREACHABLE;
+  if (argc > 1)
+    return xds_cli_usage (error, "Give one path, or none for all.");
+  path = xds_cli_path (cli, argc > 0 ? argv[0] : cli->domain != NULL ? "." : "/", error);
+  if (path == NULL || (nodes = xds_tree_snapshot (client, path, -1, error)) == NULL)
+    return XDS_EXIT_OTHER;
+  return print_dump (nodes, path, error);
+}
+
 const XdsVerb xds_verb_dump = {
   .name = "dump",
-  .args = "[PATH]",
+  .args = "[file:SNAPSHOT] [PATH]",
   .summary = "print a piece of the store for diff and apply",
   .details = "Prints JSON, one node a line, all of one moment.\n\n"
-             "  xds dump /local/domain/3 > web1.json\n",
+             "  xds dump /local/domain/3 > web1.json\n\n"
+             "Of a snapshot that a server wrote, no server is asked; the path is absolute then.\n\n"
+             "  xds dump file:/run/xenstored/state_dump /local/domain/3\n",
   .run = run_dump,
 };
 
@@ -140,6 +212,8 @@ load_file (const char *file, GError **error)
   JsonArray *array;
   gsize len;
 
+  if (is_snapshot (file))
+    return load_snapshot (file, "/", error);
   text = xds_cli_read_file (file, &len, error);
   if (text == NULL || !load_json (parser, file, text, len, error))
     return NULL;

@@ -51,7 +51,7 @@ G_BEGIN_DECLS
  * @XDS_ERROR_FOREIGN: userdata: the file belongs to somebody else
  * @XDS_ERROR_CHANGED: userdata: somebody else was faster
  * @XDS_ERROR_DENIED: userdata: not allowed to this user
- * @XDS_ERROR_BAD_ARCHIVE: userdata: not something that an export made
+ * @XDS_ERROR_BAD_ARCHIVE: not something that an export of userdata, or a server, made
  *
  * Why a call failed.  The codes up to @XDS_ERROR_EPERM are the server's own answers.
  */
