@@ -96,7 +96,14 @@ watched ()
   [ "$(grep -c '/state$' "$work/watch")" -ge 2 ]
 }
 not_ok 'nothing was told to a client that waits before something happened' watched
-is 'the guest that was there before is served' "$(dom -t 5 guest 1 write state 4)" 'OK'
+
+# The stand-in can lose a signal that falls into the exec; a guest would signal again with its next
+# request.
+served ()
+{
+  [ "$(dom -t 3 guest 1 write state 4)" = OK ]
+}
+ok 'the guest that was there before is served' wait_for served
 ok 'the client that waits is told what the guest wrote' wait_for watched
 update -c '-N -U'
 is 'with -c the next binary gets the words of -c instead' "$(cat "$host/arguments")" '-N -U'
