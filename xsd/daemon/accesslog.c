@@ -11,6 +11,7 @@
 
 #include "xsd/daemon/accesslog.h"
 
+#include "xsd/transport/failure.h"
 #include "xsd/wire/op-number.h"
 
 #include <errno.h>
@@ -64,10 +65,7 @@ xds_access_log_new (const XdsConfig *config, GError **error)
   self->fd = open (self->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (self->fd < 0)
     {
-      int err = errno;
-
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err),
-                   "cannot write the access log %s: %s", self->path, g_strerror (err));
+      xds_fail (error, errno, "cannot write the access log %s", self->path);
       return NULL;
     }
   set_domains (self, config->access_domains);

@@ -9,6 +9,7 @@
 #include "xsd/daemon/domains.h"
 
 #include "xsd/daemon/log.h"
+#include "xsd/transport/failure.h"
 
 #include <string.h>
 
@@ -126,11 +127,7 @@ xds_domains_all (XdsDomains *self, const XdsDomainV1 **ret_domains, gsize *ret_n
     }
   while (res >= 0 && n > self->room);
   if (res < 0)
-    {
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (-res),
-                   "the hypervisor does not tell which domains there are: %s", g_strerror (-res));
-      return FALSE;
-    }
+    return xds_fail (error, -res, "the hypervisor does not tell which domains there are");
   self->n = n;
   *ret_domains = self->snapshot;
   *ret_n = n;

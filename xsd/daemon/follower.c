@@ -19,15 +19,12 @@
 #include "xsd/daemon/blobs.h"
 #include "xsd/daemon/hooks.h"
 #include "xsd/daemon/log.h"
-#include "xsd/daemon/notify.h"
 #include "xsd/daemon/process.h"
+#include "xsd/daemon/run.h"
 #include "xsd/transport/client.h"
 
-#include <glib-unix.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define KERNEL_STORE "/dev/xen/xenbus"
 #define NEWS "/tool/xendomstore"
@@ -48,14 +45,12 @@ struct XdsFollower
 {
   const XdsOptions *options; /* (unowned) */
   XdsConfig *config;
-  GMainLoop *main;
   XdsLoop *loop;
   XdsDomains *domains;
   XdsBlobs *blobs;
   XdsHooks *hooks;
   XdsStoreClient *store;
   GHashTable *known; /* (owned) domid -> Known */
-  guint sources[4];  /* signals, watchdog; 0 where there is none */
 };
 
 static void
@@ -291,81 +286,36 @@ turn_ends (gpointer loop, gpointer data)
   xds_loop_set_deadline (loop, xds_blobs_deadline (((XdsFollower *) data)->blobs));
 }
 
-static void
-warn (const char *text)
-{
-  g_warning ("%s", text);
-}
-
 static gboolean
-reload (gpointer data)
+reload (gpointer data, XdsConfig *config, GError **error)
 {
   XdsFollower *self = data;
-  g_autoptr (GError) error = NULL;
-  XdsConfig *config;
 
-  xds_notify_send ("RELOADING=1");
-  config = xds_options_load (self->options, warn, &error);
-  if (config == NULL || !xds_log_open (config, &error))
-    {
-      g_warning ("the configuration stays as it was: %s", error->message);
-      xds_config_free (config);
-    }
-  else
-    {
-      xds_config_free (self->config);
-      self->config = config;
-      xds_hooks_set_config (self->hooks, config);
-      g_message ("read the configuration again; what is no log and no hook changes with a restart");
-    }
-  xds_notify_send ("READY=1");
-  return G_SOURCE_CONTINUE;
+  if (!xds_log_open (config, error))
+    return FALSE;
+  xds_config_free (self->config);
+  self->config = config;
+  xds_hooks_set_config (self->hooks, config);
+  g_message ("read the configuration again; what is no log and no hook changes with a restart");
+  return TRUE;
 }
 
-static gboolean
-stop (gpointer data)
-{
-  xds_notify_send ("STOPPING=1");
-  g_main_loop_quit (((XdsFollower *) data)->main);
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-pet_watchdog (gpointer data G_GNUC_UNUSED)
-{
-  xds_notify_send ("WATCHDOG=1");
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-tell_ready (gpointer data)
+static char *
+ready (gpointer data)
 {
   XdsFollower *self = data;
 
   g_message ("ready: keeps userdata in %s, plugin %s", self->config->userdata_dir,
              self->domains->plugin->name);
-  xds_notify_send ("READY=1\nSTATUS=keeping userdata, as a client of the store");
-  if (self->config->print_pid)
-    g_print ("%d\n", (int) getpid ());
-  xds_process_ready ();
-  return G_SOURCE_REMOVE;
+  return g_strdup ("keeping userdata, as a client of the store");
 }
 
 void
 xds_follower_run (XdsFollower *self)
 {
-  gint64 interval = xds_notify_watchdog_interval ();
+  static const XdsRunCalls calls = { ready, reload };
 
-  self->sources[0] = g_unix_signal_add (SIGTERM, stop, self);
-  self->sources[1] = g_unix_signal_add (SIGINT, stop, self);
-  self->sources[2] = g_unix_signal_add (SIGHUP, reload, self);
-  if (interval > 0)
-    self->sources[3] = g_timeout_add (MAX (interval / 1000, 1), pet_watchdog, self);
-  g_idle_add_full (G_PRIORITY_DEFAULT, tell_ready, self, NULL);
-  g_main_loop_run (self->main);
-  for (guint i = 0; i < G_N_ELEMENTS (self->sources); i++)
-    g_clear_handle_id (&self->sources[i], g_source_remove);
-  g_message ("stopped");
+  xds_run (self->options, self->config->print_pid, &calls, self);
 }
 
 /* --- life --- */
@@ -406,7 +356,6 @@ xds_follower_new (const XdsOptions *options, XdsConfig *config, GError **error)
   if (self->loop == NULL)
     return NULL;
   xds_process_prepare ();
-  self->main = g_main_loop_new (NULL, FALSE);
   if (!make_parts (self, error))
     return NULL;
   paths[0] = config->socket != NULL ? config->socket : KERNEL_STORE;
@@ -427,7 +376,6 @@ xds_follower_free (XdsFollower *self)
   g_clear_pointer (&self->blobs, xds_blobs_free);
   g_clear_pointer (&self->hooks, xds_hooks_free);
   g_clear_pointer (&self->domains, xds_domains_free);
-  g_clear_pointer (&self->main, g_main_loop_unref);
   g_clear_pointer (&self->loop, xds_loop_free);
   g_hash_table_unref (self->known);
   xds_config_free (self->config);

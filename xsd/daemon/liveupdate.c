@@ -17,6 +17,7 @@
 #include "xsd/daemon/liveupdate.h"
 
 #include "xsd/daemon/service-private.h"
+#include "xsd/transport/failure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,15 +29,6 @@
 
 #define CHECK_SECONDS_DEFAULT 60
 #define CHECK_SECONDS_MAX 3600
-
-static gboolean
-fail (GError **error, const char *what)
-{
-  int err = errno;
-
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err), "%s: %s", what, g_strerror (err));
-  return FALSE;
-}
 
 static void
 set_inherited (int fd, gboolean inherited)
@@ -207,7 +199,7 @@ dump (XdsService *self, GError **error)
 
   if (fd >= 0 && write_all (fd, data, len) && lseek (fd, 0, SEEK_SET) == 0)
     return fd;
-  fail (error, "there is no memory for the state");
+  xds_fail (error, errno, "there is no memory for the state");
   if (fd >= 0)
     close (fd);
   return -1;

@@ -9,6 +9,8 @@
 
 #include "xsd/daemon/log.h"
 
+#include "xsd/transport/failure.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,13 +135,7 @@ open_file (const char *path, FILE **ret_file, GError **error)
   FILE *file = fopen (path, "ae");
 
   if (file == NULL)
-    {
-      int err = errno;
-
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err), "cannot write the log %s: %s",
-                   path, g_strerror (err));
-      return FALSE;
-    }
+    return xds_fail (error, errno, "cannot write the log %s", path);
   *ret_file = file;
   return TRUE;
 }

@@ -8,6 +8,8 @@
 
 #include "xsd/daemon/process.h"
 
+#include "xsd/transport/failure.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
@@ -21,16 +23,6 @@
 #include <unistd.h>
 
 static int ready_fd = -1;
-
-static gboolean
-fail (GError **error, const char *what, const char *where)
-{
-  int err = errno;
-
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err), "%s %s: %s", what, where,
-               g_strerror (err));
-  return FALSE;
-}
 
 /* --- background --- */
 
@@ -65,7 +57,7 @@ xds_process_background (GError **error)
     {
       close (fds[0]);
       close (fds[1]);
-      return fail (error, "cannot go to", "the background");
+      return xds_fail (error, errno, "cannot go to the background");
     }
   if (child > 0)
     {
@@ -123,9 +115,9 @@ lock_and_write (int fd, const char *path, GError **error)
 
   if (fcntl (fd, F_OFD_SETLK, &whole) < 0)
     return errno == EAGAIN || errno == EACCES ? refuse (fd, path, error)
-                                              : fail (error, "cannot lock", path);
+                                              : xds_fail (error, errno, "cannot lock %s", path);
   if (ftruncate (fd, 0) < 0 || pwrite (fd, text, strlen (text), 0) != (ssize_t) strlen (text))
-    return fail (error, "cannot write", path);
+    return xds_fail (error, errno, "cannot write %s", path);
   return TRUE;
 }
 
@@ -137,7 +129,7 @@ xds_pid_file_new (const char *path, GError **error)
 
   if (fd < 0)
     {
-      fail (error, "cannot open the pid file", path);
+      xds_fail (error, errno, "cannot open the pid file %s", path);
       return NULL;
     }
   if (!lock_and_write (fd, path, error))

@@ -21,7 +21,6 @@ struct XdsService
 {
   const XdsOptions *options; /* (unowned) */
   XdsConfig *config;
-  GMainLoop *main;
   XdsLoop *loop;
   XdsHost host;
   XdsEngine *engine;
@@ -38,7 +37,6 @@ struct XdsService
     char *file, *line; /* (owned) (nullable) what to become, and its options if not ours */
     gboolean due;
   } update;
-  guint sources[4];         /* signals, watchdog; 0 where there is none */
 };
 
 /* The engine's callbacks. */

@@ -12,19 +12,8 @@
 #include "xsd/daemon/log.h"
 #include "xsd/daemon/notify.h"
 #include "xsd/daemon/process.h"
+#include "xsd/daemon/run.h"
 #include "xsd/daemon/service-private.h"
-
-#include <glib-unix.h>
-#include <signal.h>
-#include <unistd.h>
-
-enum
-{
-  SOURCE_TERM,
-  SOURCE_INT,
-  SOURCE_HUP,
-  SOURCE_WATCHDOG,
-};
 
 /* --- turns of the loop --- */
 
@@ -151,12 +140,6 @@ open_logs (XdsService *self, const XdsConfig *config, GError **error)
 }
 
 static void
-warn (const char *text)
-{
-  g_warning ("%s", text);
-}
-
-static void
 say_what_stays (const XdsConfig *before, const XdsConfig *now)
 {
   if (g_strcmp0 (before->socket, now->socket) != 0
@@ -170,86 +153,39 @@ say_what_stays (const XdsConfig *before, const XdsConfig *now)
 }
 
 static gboolean
-reload (gpointer data)
+reload (gpointer data, XdsConfig *config, GError **error)
 {
   XdsService *self = data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (XdsConfig) config = NULL;
 
-  xds_notify_send ("RELOADING=1");
-  config = xds_options_load (self->options, warn, &error);
-  if (config == NULL || !open_logs (self, config, &error))
-    g_warning ("the configuration stays as it was: %s", error->message);
-  else
-    {
-      say_what_stays (self->config, config);
-      xds_config_free (self->config);
-      self->config = g_steal_pointer (&config);
-      apply_settings (self);
-      xds_hooks_set_config (self->hooks, self->config);
-      g_message ("read the configuration again");
-    }
-  xds_notify_send ("READY=1");
-  return G_SOURCE_CONTINUE;
+  if (!open_logs (self, config, error))
+    return FALSE;
+  say_what_stays (self->config, config);
+  xds_config_free (self->config);
+  self->config = config;
+  apply_settings (self);
+  xds_hooks_set_config (self->hooks, config);
+  g_message ("read the configuration again");
+  return TRUE;
 }
 
 /* --- running --- */
 
-static gboolean
-stop (gpointer data)
+static char *
+ready (gpointer data)
 {
   XdsService *self = data;
-
-  xds_notify_send ("STOPPING=1");
-  g_main_loop_quit (self->main);
-  return G_SOURCE_CONTINUE;
-}
-
-/* From inside the loop, so that it proves that the loop turns. */
-static gboolean
-pet_watchdog (gpointer data G_GNUC_UNUSED)
-{
-  xds_notify_send ("WATCHDOG=1");
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-tell_ready (gpointer data)
-{
-  XdsService *self = data;
-  g_autofree char *text
-      = g_strdup_printf ("READY=1\nSTATUS=serving %u domains by plugin %s",
-                         xds_ring_server_count (self->rings), self->domains->plugin->name);
 
   g_message ("ready: socket %s, plugin %s", self->config->socket, self->domains->plugin->name);
-  xds_notify_send (text);
-  if (self->config->print_pid)
-    g_print ("%d\n", (int) getpid ());
-  xds_process_ready ();
-  return G_SOURCE_REMOVE;
-}
-
-static void
-add_sources (XdsService *self)
-{
-  gint64 interval = xds_notify_watchdog_interval ();
-
-  self->sources[SOURCE_TERM] = g_unix_signal_add (SIGTERM, stop, self);
-  self->sources[SOURCE_INT] = g_unix_signal_add (SIGINT, stop, self);
-  self->sources[SOURCE_HUP] = g_unix_signal_add (SIGHUP, reload, self);
-  if (interval > 0)
-    self->sources[SOURCE_WATCHDOG] = g_timeout_add (MAX (interval / 1000, 1), pet_watchdog, self);
+  return g_strdup_printf ("serving %u domains by plugin %s", xds_ring_server_count (self->rings),
+                          self->domains->plugin->name);
 }
 
 void
 xds_service_run (XdsService *self)
 {
-  add_sources (self);
-  g_idle_add_full (G_PRIORITY_DEFAULT, tell_ready, self, NULL);
-  g_main_loop_run (self->main);
-  for (guint i = 0; i < G_N_ELEMENTS (self->sources); i++)
-    g_clear_handle_id (&self->sources[i], g_source_remove);
-  g_message ("stopped");
+  static const XdsRunCalls calls = { ready, reload };
+
+  xds_run (self->options, self->config->print_pid, &calls, self);
 }
 
 /* --- life --- */
@@ -335,7 +271,6 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
   if (self->loop == NULL)
     return NULL;
   xds_process_prepare ();
-  self->main = g_main_loop_new (NULL, FALSE);
   xds_service_init_host (&self->host);
   if (!open_logs (self, config, error) || !make_engine (self, error) || !make_rings (self, error))
     return NULL;
@@ -364,7 +299,6 @@ xds_service_free (XdsService *self)
   g_clear_pointer (&self->domains, xds_domains_free);
   g_clear_pointer (&self->access_log, xds_access_log_free);
   g_clear_pointer (&self->quota_defaults, g_array_unref);
-  g_clear_pointer (&self->main, g_main_loop_unref);
   g_clear_pointer (&self->loop, xds_loop_free);
   xds_config_free (self->config);
   g_free (self);

@@ -23,6 +23,7 @@
 
 #include "xsd/transport/domring.h"
 
+#include "xsd/transport/failure.h"
 #include "xsd/wire/ring.h"
 
 #include <errno.h>
@@ -447,8 +448,7 @@ xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, const XdsHypervisorV1 *hv
   xds_loop_item_init (&self->item, events_turn);
   if (fd < 0)
     {
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (-fd),
-                   "hypervisor plugin %s has no event channels: %s", hv->name, g_strerror (-fd));
+      xds_fail (error, -fd, "hypervisor plugin %s has no event channels", hv->name);
       return NULL;
     }
   if (!xds_loop_add (loop, &self->item, fd, EPOLLIN, events_turn, error))

@@ -33,6 +33,8 @@
 
 #include "xsd/transport/loop.h"
 
+#include "xsd/transport/failure.h"
+
 #include <errno.h>
 #include <gio/gio.h>
 #include <unistd.h>
@@ -281,15 +283,6 @@ loop_poll (GPollFD *fds, guint n, gint timeout)
 
 /* --- life --- */
 
-static gboolean
-fail (GError **error, const char *what)
-{
-  int err = errno;
-
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err), "%s: %s", what, g_strerror (err));
-  return FALSE;
-}
-
 /* The only descriptor that a context without sources polls is its own. */
 static gboolean
 register_wakeup (XdsLoop *self, GMainContext *context, GError **error)
@@ -303,7 +296,7 @@ register_wakeup (XdsLoop *self, GMainContext *context, GError **error)
     return TRUE;
   self->wakeup_fd = fds[0].fd;
   return epoll_ctl (self->epoll_fd, EPOLL_CTL_ADD, fds[0].fd, &event) == 0
-         || fail (error, "cannot watch the main context's descriptor");
+         || xds_fail (error, errno, "cannot watch the main context's descriptor");
 }
 
 static void
@@ -334,7 +327,7 @@ xds_loop_new (GMainContext *context, GError **error)
   self->epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
   if (self->epoll_fd < 0)
     {
-      fail (error, "cannot make an epoll descriptor");
+      xds_fail (error, errno, "cannot make an epoll descriptor");
       return NULL;
     }
   if (!register_wakeup (self, context, error))
@@ -405,7 +398,7 @@ xds_loop_add (XdsLoop *self, XdsLoopItem *item, int fd, guint32 events, XdsLoopF
   struct epoll_event event = { .events = events, .data.ptr = item };
 
   if (epoll_ctl (self->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-    return fail (error, "cannot watch a descriptor");
+    return xds_fail (error, errno, "cannot watch a descriptor");
   *item = (XdsLoopItem){ .func = func, .fd = fd, .events = events };
   return TRUE;
 }

@@ -21,6 +21,8 @@
 
 #include "xsd/transport/socket.h"
 
+#include "xsd/transport/failure.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -68,16 +70,6 @@ struct XdsSocketServer
   guint pause_timer;   /* 0 unless paused */
   gint64 last_warning; /* of a pause; 0 if there was none */
 };
-
-static gboolean
-fail (GError **error, const char *what, const char *where)
-{
-  int err = errno;
-
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err), "%s %s: %s", what, where,
-               g_strerror (err));
-  return FALSE;
-}
 
 /* --- pause --- */
 
@@ -463,7 +455,7 @@ clear_stale (const struct sockaddr_un *address, GError **error)
   struct stat st;
 
   if (lstat (path, &st) < 0)
-    return errno == ENOENT || fail (error, "cannot look at", path);
+    return errno == ENOENT || xds_fail (error, errno, "cannot look at %s", path);
   if (!S_ISSOCK (st.st_mode))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
@@ -479,7 +471,7 @@ clear_stale (const struct sockaddr_un *address, GError **error)
                    path);
       return FALSE;
     }
-  return unlink (path) == 0 || fail (error, "cannot remove the stale socket", path);
+  return unlink (path) == 0 || xds_fail (error, errno, "cannot remove the stale socket %s", path);
 }
 
 /* The mode comes from the umask, so that there is no moment in which others could connect. */
@@ -493,7 +485,7 @@ bind_and_listen (int fd, const struct sockaddr_un *address, GError **error)
   umask (mask);
   errno = err;
   if (res < 0 || listen (fd, BACKLOG) < 0)
-    return fail (error, "cannot listen at", address->sun_path);
+    return xds_fail (error, errno, "cannot listen at %s", address->sun_path);
   return TRUE;
 }
 
@@ -507,7 +499,7 @@ xds_socket_server_listen_path (XdsSocketServer *self, const char *path, GError *
     return FALSE;
   fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0)
-    return fail (error, "cannot make a socket for", path);
+    return xds_fail (error, errno, "cannot make a socket for %s", path);
   if (bind_and_listen (fd, &address, error))
     return add_listener (self, fd, path, error);
   close (fd);
