@@ -135,6 +135,13 @@ background ()
   tap_pids+=("$background_pid")
 }
 
+# preload LIBRARY PROGRAM: the LD_PRELOAD that gives the program the library.  The runtime of a
+# sanitizer, where the program has one, wants to stand first.
+preload ()
+{
+  echo "$(ldd "$2" | sed -nE 's/.*=> (.*lib[a-z]*san\.so[^ ]*) .*/\1/p' | tr '\n' ' ')$1"
+}
+
 # wait_for COMMAND...: until it succeeds.  The time limit only keeps a broken test from hanging.
 wait_for ()
 {

@@ -93,7 +93,8 @@ start_server ()
       --userdata-dir "$work/lib" --socket "$work/run/socket" --pid-file "$work/run/pid")
   fi
   rm -f "$work/run/socket"
-  background env LD_PRELOAD="$work/libfakexen.so" "${command[@]}" >>"$work/server.log" 2>&1
+  background env LD_PRELOAD="$(preload "$work/libfakexen.so" "${command[0]}")" "${command[@]}" \
+    >>"$work/server.log" 2>&1
   server_pid=$background_pid
   wait_for test -S "$work/run/socket"
 }

@@ -37,4 +37,6 @@ unset FX_INNER XENSTORED_PATH
 export XENSTORED_RUNDIR=/run/xenstored
 export FAKEXEN_DIR="$dir/xen"
 [ -z "${FX_PRELOAD_OFF:-}" ] || exec "$@"
-exec env LD_PRELOAD="$O/libfakexen.so" "$@"
+# The runtime of a sanitizer, where our own server has one, wants to stand first.
+runtime=$(ldd "$1" | sed -nE 's/.*=> (.*lib[a-z]*san\.so[^ ]*) .*/\1/p' | tr '\n' ' ')
+exec env LD_PRELOAD="$runtime$O/libfakexen.so" "$@"
