@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Batches: pipelining for programs that wait.
+ * Batches: pipelining, for programs that wait and for those that do not.
  *
  * A batch first only collects; its requests are submitted together by xds_batch_run(), which then
- * turns the connection until the last answer is there.  Answers may come while later requests still
- * wait to be sent, so a batch of any length cannot block itself.
+ * turns the connection until the last answer is there, or by xds_batch_run_async(), which leaves
+ * that to the main loop.  Answers may come while later requests still wait to be sent, so a batch
+ * of any length cannot block itself.
  */
 
 #include "lib/call.h"
 #include "lib/error.h"
 #include "lib/list.h"
 #include "lib/xendomstore/batch.h"
+#include "lib/xendomstore/node.h"
 
 typedef struct
 {
@@ -34,6 +36,7 @@ struct _XdsBatch
   XdsTransaction *txn; /* (nullable) owned */
   GPtrArray *items;    /* of BatchItem */
   guint n_left;
+  GTask *task; /* (nullable) owned while xds_batch_run_async() is under way; it owns us */
 };
 
 G_DEFINE_BOXED_TYPE (XdsBatch, xds_batch, xds_batch_ref, xds_batch_unref)
@@ -252,6 +255,8 @@ xds_batch_get_size (XdsBatch *batch)
   return batch->items->len;
 }
 
+static void batch_one_less (XdsBatch *batch);
+
 static void
 batch_reply (XdsClient *client, const XdsReply *reply, gpointer data)
 {
@@ -269,7 +274,7 @@ batch_reply (XdsClient *client, const XdsReply *reply, gpointer data)
       item->answer.data[reply->len] = '\0';
       item->answer.len = reply->len;
     }
-  item->batch->n_left--;
+  batch_one_less (item->batch);
 }
 
 static void
@@ -311,13 +316,41 @@ batch_wait (XdsBatch *batch, GError **error)
   return FALSE;
 }
 
-/* A directory that is longer than a message: the rest of the work for such an item. */
+/* A directory that is longer than a message, of which the parts are still to be asked for. */
+static gboolean
+needs_parts (const BatchItem *item)
+{
+  return item->op == XDS_OP_DIRECTORY && item->status == XDS_E2BIG && item->strings == NULL
+         && item->error == NULL;
+}
+
 static void
 batch_list_by_parts (XdsBatch *batch, guint32 tx, BatchItem *item)
 {
-  if (item->op != XDS_OP_DIRECTORY || item->status != XDS_E2BIG || item->strings != NULL)
-    return;
-  item->strings = xds_list_by_parts (batch->client, tx, item->path, &item->error);
+  if (needs_parts (item))
+    item->strings = xds_list_by_parts (batch->client, tx, item->path, &item->error);
+}
+
+/* What may be sent now; FALSE and an error if nothing may. */
+static gboolean
+batch_may_run (XdsBatch *batch, guint32 *ret_tx, GError **error)
+{
+  if (batch->task == NULL)
+    return xds_call_tx (batch->client, batch->txn, ret_tx, error);
+  g_set_error (error, XDS_ERROR, XDS_ERROR_USAGE,
+               "The batch is under way. Run it again when it is done.");
+  return FALSE;
+}
+
+static void
+batch_submit_all (XdsBatch *batch, guint32 tx)
+{
+  for (guint i = 0; i < batch->items->len; i++)
+    {
+      batch_submit (batch, tx, g_ptr_array_index (batch->items, i));
+      if (i % RECEIVE_EVERY == RECEIVE_EVERY - 1)
+        xds_request_receive (batch->client);
+    }
 }
 
 /**
@@ -338,15 +371,10 @@ xds_batch_run (XdsBatch *batch, GError **error)
   gboolean in_time;
   guint32 tx;
 
-  if (!xds_call_tx (client, batch->txn, &tx, error))
+  if (!batch_may_run (batch, &tx, error))
     return FALSE;
   client->in_sync++;
-  for (guint i = 0; i < batch->items->len; i++)
-    {
-      batch_submit (batch, tx, g_ptr_array_index (batch->items, i));
-      if (i % RECEIVE_EVERY == RECEIVE_EVERY - 1)
-        xds_request_receive (client);
-    }
+  batch_submit_all (batch, tx);
   in_time = batch_wait (batch, error);
   for (guint i = 0; in_time && i < batch->items->len; i++)
     batch_list_by_parts (batch, tx, g_ptr_array_index (batch->items, i));
@@ -356,6 +384,117 @@ xds_batch_run (XdsBatch *batch, GError **error)
   g_propagate_error (error, g_error_copy (client->broken));
   return FALSE;
 }
+
+/* --- later --- */
+
+static gboolean batch_end (gpointer data);
+
+/* What is found out inside another call is told by the main loop. */
+static void
+batch_one_less (XdsBatch *batch)
+{
+  g_autoptr (GSource) idle = NULL;
+
+  batch->n_left--;
+  if (batch->n_left > 0 || batch->task == NULL)
+    return;
+  idle = g_idle_source_new ();
+  g_source_set_priority (idle, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (idle, "xendomstore batch");
+  g_source_set_callback (idle, batch_end, batch, NULL);
+  g_source_attach (idle, g_task_get_context (batch->task));
+}
+
+static void
+batch_listed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  BatchItem *item = data;
+
+  item->strings = xds_client_list_finish (XDS_CLIENT (source), result, &item->error);
+  batch_one_less (item->batch);
+}
+
+static gboolean
+batch_end (gpointer data)
+{
+  XdsBatch *batch = data;
+  XdsClient *client = batch->client;
+  g_autoptr (GTask) task = NULL;
+
+  batch->n_left = 1;
+  for (guint i = 0; i < batch->items->len; i++)
+    {
+      BatchItem *item = g_ptr_array_index (batch->items, i);
+
+      if (!needs_parts (item))
+        continue;
+      batch->n_left++;
+      xds_client_list_async (client, batch->txn, item->path, NULL, batch_listed, item);
+    }
+  if (--batch->n_left > 0)
+    return G_SOURCE_REMOVE;
+  task = g_steal_pointer (&batch->task);
+  if (client->broken == NULL)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, g_error_copy (client->broken));
+  return G_SOURCE_REMOVE;
+}
+
+/**
+ * xds_batch_run_async:
+ * @batch: the batch, which must be left alone until it is done
+ * @cancellable: (nullable): to give up
+ * @callback: called when it is done; its source object is the batch's client
+ * @user_data: for @callback
+ *
+ * Does what xds_batch_run() does, without waiting.
+ */
+void
+xds_batch_run_async (XdsBatch *batch, GCancellable *cancellable, GAsyncReadyCallback callback,
+                     gpointer user_data)
+{
+  XdsClient *client = batch->client;
+  g_autoptr (GError) error = NULL;
+  guint32 tx;
+
+  if (!batch_may_run (batch, &tx, &error))
+    {
+      g_task_report_error (client, callback, user_data, xds_batch_run_async,
+                           g_steal_pointer (&error));
+      return;
+    }
+  batch->task = g_task_new (client, cancellable, callback, user_data);
+  g_task_set_source_tag (batch->task, xds_batch_run_async);
+  g_task_set_task_data (batch->task, xds_batch_ref (batch), (GDestroyNotify) xds_batch_unref);
+  xds_client_ensure_source (client);
+  batch->n_left++;
+  client->in_sync++;
+  batch_submit_all (batch, tx);
+  client->in_sync--;
+  batch_one_less (batch);
+}
+
+/**
+ * xds_batch_run_finish:
+ * @batch: the batch
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Finishes xds_batch_run_async().
+ *
+ * Returns: %FALSE, with @error set, if the connection is gone, or if the transaction is over
+ */
+gboolean
+xds_batch_run_finish (XdsBatch *batch, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, batch->client), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, xds_batch_run_async), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/* --- results --- */
 
 /* The item, if it went well; NULL and an error otherwise. */
 static BatchItem *

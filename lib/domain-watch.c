@@ -29,6 +29,8 @@ struct XdsDomainWatch
   GHashTable *asked; /* set of domids, during a look */
   guint n_open;      /* questions of this look without an answer */
   gboolean looking, again;
+  GSList *tasks; /* owned: whoever waits for the first look, which signals nothing */
+  GError *error; /* (nullable) of the first look */
 };
 
 void
@@ -40,6 +42,8 @@ xds_domain_watch_free (XdsDomainWatch *self)
   g_clear_object (&self->release);
   g_hash_table_unref (self->known);
   g_hash_table_unref (self->asked);
+  g_slist_free_full (self->tasks, g_object_unref);
+  g_clear_error (&self->error);
   g_free (self);
 }
 
@@ -52,14 +56,44 @@ uuid_of (const char *vm)
   return vm != NULL && g_str_has_prefix (vm, "/vm/") ? vm + strlen ("/vm/") : "";
 }
 
+/* A look is over.  After the first one there are signals; if that failed, nothing is watched. */
+static void
+look_ended (XdsDomainWatch *self)
+{
+  XdsClient *client = self->client;
+  GSList *tasks = g_steal_pointer (&self->tasks);
+  g_autoptr (GError) error = g_steal_pointer (&self->error);
+
+  self->looking = FALSE;
+  if (error != NULL)
+    g_clear_pointer (&client->domain_watch, xds_domain_watch_free);
+  else if (self->again)
+    look (self);
+  /* Last, since the callbacks may do anything. */
+  for (GSList *l = tasks; l != NULL; l = l->next)
+    if (error != NULL)
+      g_task_return_error (l->data, g_error_copy (error));
+    else
+      g_task_return_boolean (l->data, TRUE);
+  g_slist_free_full (tasks, g_object_unref);
+}
+
 static void
 answer_counted (XdsDomainWatch *self)
 {
-  if (--self->n_open > 0)
-    return;
-  self->looking = FALSE;
-  if (self->again)
-    look (self);
+  if (--self->n_open == 0)
+    look_ended (self);
+}
+
+/* Only the first look can fail; what another misses, the next event shows.  @error is taken over.
+ */
+static void
+note_error (XdsDomainWatch *self, GError *error)
+{
+  if (error != NULL && self->tasks != NULL && self->error == NULL)
+    self->error = error;
+  else
+    g_clear_error (&error);
 }
 
 /* The answers below may come when the client, and with it the XdsDomainWatch, is being closed. */
@@ -80,8 +114,8 @@ got_uuid (GObject *source, GAsyncResult *result, gpointer data)
   if (self == NULL)
     return;
   g_hash_table_insert (self->known, GUINT_TO_POINTER (domid), g_strdup (uuid));
-  g_signal_emit_by_name (self->client, "domain-introduced", domid,
-                         uuid[0] != '\0' ? uuid : NULL);
+  if (self->tasks == NULL)
+    g_signal_emit_by_name (self->client, "domain-introduced", domid, uuid[0] != '\0' ? uuid : NULL);
   answer_counted (self);
 }
 
@@ -141,19 +175,23 @@ domain_went (XdsDomainWatch *self, guint domid)
 static void
 got_introduced (GObject *source, GAsyncResult *result, gpointer data)
 {
-  g_autoptr (GError) error = NULL;
+  GError *error = NULL;
   gboolean is = xds_client_is_introduced_finish (XDS_CLIENT (source), result, &error);
   XdsDomainWatch *self = still_there (source);
   guint domid = GPOINTER_TO_UINT (data);
   gboolean was;
 
   if (self == NULL)
-    return;
+    {
+      g_clear_error (&error);
+      return;
+    }
   was = g_hash_table_contains (self->known, data);
   if (error == NULL && is && !was)
     domain_came (self, domid);
   else if (error == NULL && !is && was)
     domain_went (self, domid);
+  note_error (self, error);
   answer_counted (self);
 }
 
@@ -225,6 +263,17 @@ watch_special (XdsDomainWatch *self, const char *path, GError **error)
   return watch;
 }
 
+static XdsDomainWatch *
+domain_watch_new (XdsClient *client)
+{
+  XdsDomainWatch *self = g_new0 (XdsDomainWatch, 1);
+
+  self->client = client;
+  self->known = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+  self->asked = g_hash_table_new (NULL, NULL);
+  return self;
+}
+
 /* Those that are there already are known, and not signalled. */
 static gboolean
 learn_known (XdsDomainWatch *self, GError **error)
@@ -271,10 +320,7 @@ xds_client_watch_domains (XdsClient *client, GError **error)
 
   if (client->domain_watch != NULL)
     return TRUE;
-  self = g_new0 (XdsDomainWatch, 1);
-  self->client = client;
-  self->known = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  self->asked = g_hash_table_new (NULL, NULL);
+  self = domain_watch_new (client);
   self->introduce = watch_special (self, "@introduceDomain", error);
   if (self->introduce != NULL)
     self->release = watch_special (self, "@releaseDomain", error);
@@ -285,4 +331,90 @@ xds_client_watch_domains (XdsClient *client, GError **error)
     }
   client->domain_watch = self;
   return TRUE;
+}
+
+/* --- later: two watches, then the first look --- */
+
+static void
+got_watch (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GError *error = NULL;
+  g_autoptr (XdsWatch) watch = xds_client_watch_finish (XDS_CLIENT (source), result, &error);
+  XdsDomainWatch *self = still_there (source);
+
+  if (watch != NULL && self != NULL)
+    {
+      xds_watch_make_internal (watch);
+      if (self->introduce == NULL)
+        {
+          self->introduce = g_steal_pointer (&watch);
+          xds_client_watch_async (self->client, "@releaseDomain", 1, NULL, got_watch, NULL);
+          return;
+        }
+      self->release = g_steal_pointer (&watch);
+      g_signal_connect (self->introduce, "changed", G_CALLBACK (on_event), self);
+      g_signal_connect (self->release, "changed", G_CALLBACK (on_event), self);
+      look (self);
+    }
+  else if (self != NULL)
+    {
+      note_error (self, error);
+      look_ended (self);
+    }
+  else
+    g_clear_error (&error);
+}
+
+/**
+ * xds_client_watch_domains_async:
+ * @client: the client
+ * @cancellable: (nullable): to give up
+ * @callback: called when it is done
+ * @user_data: for @callback
+ *
+ * Does what xds_client_watch_domains() does, without waiting.
+ */
+void
+xds_client_watch_domains_async (XdsClient *client, GCancellable *cancellable,
+                                GAsyncReadyCallback callback, gpointer user_data)
+{
+  XdsDomainWatch *self;
+  GTask *task;
+
+  g_return_if_fail (XDS_IS_CLIENT (client));
+
+  task = g_task_new (client, cancellable, callback, user_data);
+  g_task_set_source_tag (task, xds_client_watch_domains_async);
+  self = client->domain_watch;
+  if (self != NULL && self->tasks == NULL)
+    {
+      g_task_return_boolean (task, TRUE);
+      g_object_unref (task);
+      return;
+    }
+  if (self == NULL)
+    {
+      client->domain_watch = domain_watch_new (client);
+      xds_client_watch_async (client, "@introduceDomain", 1, NULL, got_watch, NULL);
+    }
+  client->domain_watch->tasks = g_slist_append (client->domain_watch->tasks, task);
+}
+
+/**
+ * xds_client_watch_domains_finish:
+ * @client: the client
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Finishes xds_client_watch_domains_async().
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ */
+gboolean
+xds_client_watch_domains_finish (XdsClient *client, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, client), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, xds_client_watch_domains_async), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
 }

@@ -514,6 +514,21 @@ xds_client_set_permissions_finish (XdsClient *client, GAsyncResult *result, GErr
   return xds_call_finish_ok (client, result, xds_client_set_permissions_async, error);
 }
 
+/* The bytes of a READ tell it as well as whether they may be read does. */
+static gboolean
+is_there (gboolean was_read, GError *own, GError **error)
+{
+  gboolean hidden = g_error_matches (own, XDS_ERROR, XDS_ERROR_EACCES);
+
+  if (was_read || hidden || g_error_matches (own, XDS_ERROR, XDS_ERROR_ENOENT))
+    {
+      g_clear_error (&own);
+      return was_read || hidden;
+    }
+  g_propagate_error (error, own);
+  return FALSE;
+}
+
 /**
  * xds_client_exists:
  * @client: the client
@@ -530,14 +545,62 @@ gboolean
 xds_client_exists (XdsClient *client, XdsTransaction *txn, const char *path, GError **error)
 {
   g_autofree char *value = NULL;
-  g_autoptr (GError) own = NULL;
+  GError *own = NULL;
 
   g_return_val_if_fail (XDS_IS_CLIENT (client) && path != NULL, FALSE);
 
   value = xds_client_read (client, txn, path, NULL, &own);
-  if (value != NULL || g_error_matches (own, XDS_ERROR, XDS_ERROR_EACCES))
-    return TRUE;
-  if (!g_error_matches (own, XDS_ERROR, XDS_ERROR_ENOENT))
-    g_propagate_error (error, g_steal_pointer (&own));
-  return FALSE;
+  return is_there (value != NULL, own, error);
+}
+
+/**
+ * xds_client_exists_async:
+ * @client: the client
+ * @txn: (nullable): the transaction to do it in, or %NULL
+ * @path: an absolute path, or one below the home of the caller's domain
+ * @cancellable: (nullable): to give up
+ * @callback: called when it is done
+ * @user_data: for @callback
+ *
+ * Does what xds_client_exists() does, without waiting.
+ */
+void
+xds_client_exists_async (XdsClient *client, XdsTransaction *txn, const char *path,
+                         GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  XdsCall call;
+  guint32 tx;
+
+  g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
+
+  if (!xds_call_tx (client, txn, &tx, &error))
+    {
+      g_task_report_error (client, callback, user_data, xds_client_exists_async,
+                           g_steal_pointer (&error));
+      return;
+    }
+  call = xds_call (XDS_OP_READ, tx, path);
+  xds_call_async (client, &call, xds_client_exists_async, cancellable, callback, user_data);
+}
+
+/**
+ * xds_client_exists_finish:
+ * @client: the client
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Finishes xds_client_exists_async().
+ *
+ * Returns: %TRUE if it is there; %FALSE without @error if it is not; %FALSE with @error if that
+ *   could not be told
+ */
+gboolean
+xds_client_exists_finish (XdsClient *client, GAsyncResult *result, GError **error)
+{
+  GError *own = NULL;
+  g_autoptr (XdsAnswer) answer = xds_call_finish (client, result, xds_client_exists_async, &own);
+
+  return is_there (answer != NULL, own, error);
 }

@@ -254,6 +254,24 @@ xds_transaction_abort (XdsTransaction *txn, GError **error)
   return transaction_end (txn, FALSE, error);
 }
 
+/* @tag is the public function, by which _finish knows its result. */
+static void
+transaction_end_async (XdsTransaction *txn, gboolean commit, gpointer tag,
+                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  XdsCall call = call_end (txn, commit);
+  guint32 tx;
+
+  if (!xds_call_tx (txn->client, txn, &tx, &error))
+    {
+      g_task_report_error (txn->client, callback, user_data, tag, g_steal_pointer (&error));
+      return;
+    }
+  txn->open = FALSE;
+  xds_call_async (txn->client, &call, tag, cancellable, callback, user_data);
+}
+
 /**
  * xds_transaction_commit_async:
  * @txn: the transaction
@@ -267,19 +285,7 @@ void
 xds_transaction_commit_async (XdsTransaction *txn, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
-  XdsCall call = call_end (txn, TRUE);
-  guint32 tx;
-
-  if (!xds_call_tx (txn->client, txn, &tx, &error))
-    {
-      g_task_report_error (txn->client, callback, user_data, xds_transaction_commit_async,
-                           g_steal_pointer (&error));
-      return;
-    }
-  txn->open = FALSE;
-  xds_call_async (txn->client, &call, xds_transaction_commit_async, cancellable, callback,
-                  user_data);
+  transaction_end_async (txn, TRUE, xds_transaction_commit_async, cancellable, callback, user_data);
 }
 
 /**
@@ -298,21 +304,53 @@ xds_transaction_commit_finish (XdsTransaction *txn, GAsyncResult *result, GError
   return xds_call_finish_ok (txn->client, result, xds_transaction_commit_async, error);
 }
 
+/**
+ * xds_transaction_abort_async:
+ * @txn: the transaction
+ * @cancellable: (nullable): to give up
+ * @callback: called when it is done
+ * @user_data: for @callback
+ *
+ * Aborts without waiting. The transaction is over from now on.
+ */
+void
+xds_transaction_abort_async (XdsTransaction *txn, GCancellable *cancellable,
+                             GAsyncReadyCallback callback, gpointer user_data)
+{
+  transaction_end_async (txn, FALSE, xds_transaction_abort_async, cancellable, callback, user_data);
+}
+
+/**
+ * xds_transaction_abort_finish:
+ * @txn: the transaction
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Finishes xds_transaction_abort_async().
+ *
+ * Returns: %FALSE, with @error set, if the server did not answer
+ */
+gboolean
+xds_transaction_abort_finish (XdsTransaction *txn, GAsyncResult *result, GError **error)
+{
+  return xds_call_finish_ok (txn->client, result, xds_transaction_abort_async, error);
+}
+
 /* --- run and run again --- */
 
 /*
  * Two programs that meet in a conflict would meet again if both started again at once; so from the
  * third try on each waits for a random part of a time that doubles.
  */
-static void
+static guint
 pause_before (guint try)
 {
   guint limit;
 
   if (try < 2)
-    return;
+    return 0;
   limit = MIN (100u << MIN (try - 2, 10), PAUSE_MAX_USEC);
-  g_usleep (g_random_int_range (1, limit + 1));
+  return g_random_int_range (1, limit + 1);
 }
 
 /* One try.  *@ret_conflict tells, on failure, whether another makes sense. */
@@ -365,8 +403,10 @@ xds_client_transact (XdsClient *client, guint max_tries, XdsTransactFunc func, g
   for (guint try = 0; try < tries; try++)
     {
       g_autoptr (GError) own = NULL;
+      guint pause = pause_before (try);
 
-      pause_before (try);
+      if (pause > 0)
+        g_usleep (pause);
       if (transact_once (client, func, user_data, &conflict, &own))
         return TRUE;
       if (!conflict || try + 1 == tries)
@@ -376,4 +416,157 @@ xds_client_transact (XdsClient *client, guint max_tries, XdsTransactFunc func, g
         }
     }
   return FALSE;
+}
+
+/* --- the same in pieces --- */
+
+typedef struct
+{
+  XdsTransactAsyncFunc func;
+  gpointer func_data;
+  GDestroyNotify func_destroy; /* (nullable) */
+  guint try, tries;
+  XdsTransaction *txn; /* (nullable) owned, of this try */
+} Transact;
+
+static void
+transact_free (gpointer data)
+{
+  Transact *self = data;
+
+  xds_transaction_unref (self->txn);
+  if (self->func_destroy != NULL)
+    self->func_destroy (self->func_data);
+  g_free (self);
+}
+
+static void transact_begun (GObject *source, GAsyncResult *result, gpointer data);
+
+/* Whatever is under way has a reference to the task. */
+static gboolean
+transact_try (gpointer data)
+{
+  GTask *task = data;
+
+  xds_client_begin_async (g_task_get_source_object (task), g_task_get_cancellable (task),
+                          transact_begun, g_object_ref (task));
+  return G_SOURCE_REMOVE;
+}
+
+/* @error is taken over: again after a conflict, else it is the result. */
+static void
+transact_failed (GTask *task, GError *error)
+{
+  Transact *self = g_task_get_task_data (task);
+  g_autoptr (GSource) timer = NULL;
+
+  g_clear_pointer (&self->txn, xds_transaction_unref);
+  if (!g_error_matches (error, XDS_ERROR, XDS_ERROR_EAGAIN) || ++self->try == self->tries)
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+  g_error_free (error);
+  timer = g_timeout_source_new ((pause_before (self->try) + 999) / 1000);
+  g_source_set_callback (timer, transact_try, g_object_ref (task), g_object_unref);
+  g_source_attach (timer, g_task_get_context (task));
+}
+
+static void
+transact_committed (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GTask) task = data;
+  Transact *self = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (xds_transaction_commit_finish (self->txn, result, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    transact_failed (task, error);
+}
+
+static void
+transact_body_done (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GTask) task = data;
+  Transact *self = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  if (g_task_propagate_boolean (G_TASK (result), &error))
+    xds_transaction_commit_async (self->txn, g_task_get_cancellable (task), transact_committed,
+                                  g_object_ref (task));
+  else if (error != NULL)
+    transact_failed (task, error);
+  else
+    g_task_return_new_error (task, XDS_ERROR, XDS_ERROR_USAGE,
+                             "The body of a transaction must return TRUE or an error.");
+}
+
+static void
+transact_begun (GObject *source, GAsyncResult *result, gpointer data)
+{
+  XdsClient *client = XDS_CLIENT (source);
+  g_autoptr (GTask) task = data;
+  Transact *self = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  self->txn = xds_client_begin_finish (client, result, &error);
+  if (self->txn == NULL)
+    g_task_return_error (task, error);
+  else
+    self->func (
+        client, self->txn,
+        g_task_new (client, g_task_get_cancellable (task), transact_body_done, g_object_ref (task)),
+        self->func_data);
+}
+
+/**
+ * xds_client_transact_async:
+ * @client: the client
+ * @max_tries: how often at most, 0 for a sensible number
+ * @func: (scope notified) (closure func_data) (destroy func_destroy): what to do in the transaction
+ * @func_data: for @func
+ * @func_destroy: (nullable): frees @func_data when @func is not called any more
+ * @cancellable: (nullable): to give up
+ * @callback: called when it is done
+ * @user_data: for @callback
+ *
+ * Does what xds_client_transact() does, without waiting, with a body that need not wait either.
+ */
+void
+xds_client_transact_async (XdsClient *client, guint max_tries, XdsTransactAsyncFunc func,
+                           gpointer func_data, GDestroyNotify func_destroy,
+                           GCancellable *cancellable, GAsyncReadyCallback callback,
+                           gpointer user_data)
+{
+  g_autoptr (GTask) task = NULL;
+  Transact *self;
+
+  g_return_if_fail (XDS_IS_CLIENT (client) && func != NULL);
+
+  self = g_new (Transact, 1);
+  *self = (Transact){ func, func_data, func_destroy, 0, max_tries > 0 ? max_tries : DEFAULT_TRIES,
+                      NULL };
+  task = g_task_new (client, cancellable, callback, user_data);
+  g_task_set_source_tag (task, xds_client_transact_async);
+  g_task_set_task_data (task, self, transact_free);
+  transact_try (task);
+}
+
+/**
+ * xds_client_transact_finish:
+ * @client: the client
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Finishes xds_client_transact_async().
+ *
+ * Returns: %TRUE if it happened; %FALSE with %XDS_ERROR_EAGAIN if the tries were not enough
+ */
+gboolean
+xds_client_transact_finish (XdsClient *client, GAsyncResult *result, GError **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, client), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
 }

@@ -25,14 +25,12 @@ xds_userdata_export (XdsUserdata *userdata, guint domid, gboolean third_party, G
 {
   XdsUserdataTransferFlags flags
       = third_party ? XDS_USERDATA_TRANSFER_THIRD_PARTY : XDS_USERDATA_TRANSFER_NONE;
-  g_autoptr (GError) own = NULL;
   GBytes *archive;
 
   g_return_val_if_fail (XDS_IS_USERDATA (userdata), NULL);
 
-  archive = xds_userdata_store_export (xds_userdata_get_store (userdata), domid, flags, &own);
-  if (archive == NULL)
-    xds_userdata_give_error (g_steal_pointer (&own), error);
+  archive = xds_userdata_store_export (userdata->store, domid, flags, error);
+  xds_userdata_own_error (error);
   return archive;
 }
 
@@ -56,14 +54,13 @@ xds_userdata_import (XdsUserdata *userdata, guint domid, GBytes *archive, gboole
 {
   XdsUserdataTransferFlags flags
       = replace ? XDS_USERDATA_TRANSFER_REPLACE : XDS_USERDATA_TRANSFER_NONE;
-  g_autoptr (GError) own = NULL;
+  gboolean good;
 
   g_return_val_if_fail (XDS_IS_USERDATA (userdata) && archive != NULL, FALSE);
 
-  if (xds_userdata_store_import (xds_userdata_get_store (userdata), domid, archive, flags, ret_n,
-                                 &own))
-    return TRUE;
-  return xds_userdata_give_error (g_steal_pointer (&own), error);
+  good = xds_userdata_store_import (userdata->store, domid, archive, flags, ret_n, error);
+  xds_userdata_own_error (error);
+  return good;
 }
 
 /* --- audit --- */
@@ -105,6 +102,16 @@ xds_userdata_finding_free (XdsUserdataFinding *finding)
   g_free (finding);
 }
 
+static gpointer
+finding_of_audit (gconstpointer src, gpointer data)
+{
+  const XdsAuditFinding *found = src;
+  XdsUserdataFinding one
+      = { (char *) xds_audit_kind_name (found->kind), found->file, found->domid, found->fixed };
+
+  return xds_userdata_finding_copy (&one);
+}
+
 /**
  * xds_userdata_audit:
  * @userdata: the userdata
@@ -121,26 +128,12 @@ xds_userdata_finding_free (XdsUserdataFinding *finding)
 GPtrArray *
 xds_userdata_audit (XdsUserdata *userdata, gboolean fix, GError **error)
 {
-  g_autoptr (GPtrArray) findings = NULL;
-  g_autoptr (GError) own = NULL;
-  GPtrArray *told;
+  GPtrArray *findings;
 
   g_return_val_if_fail (XDS_IS_USERDATA (userdata), NULL);
 
-  findings = xds_userdata_store_audit (xds_userdata_get_store (userdata), fix, &own);
-  if (findings == NULL)
-    {
-      xds_userdata_give_error (g_steal_pointer (&own), error);
-      return NULL;
-    }
-  told = g_ptr_array_new_with_free_func ((GDestroyNotify) xds_userdata_finding_free);
-  for (guint i = 0; i < findings->len; i++)
-    {
-      const XdsAuditFinding *found = findings->pdata[i];
-      XdsUserdataFinding one = { (char *) xds_audit_kind_name (found->kind), found->file,
-                                 found->domid, found->fixed };
-
-      g_ptr_array_add (told, xds_userdata_finding_copy (&one));
-    }
-  return told;
+  findings = xds_userdata_store_audit (userdata->store, fix, error);
+  xds_userdata_own_error (error);
+  return xds_userdata_own_list (findings, finding_of_audit,
+                                (GDestroyNotify) xds_userdata_finding_free);
 }

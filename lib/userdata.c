@@ -10,11 +10,8 @@
  */
 
 #include "lib/userdata.h"
-#include "lib/domains.h"
 #include "lib/xendomstore/error.h"
-#include "userdata/monitor.h"
 
-#include <glib-unix.h>
 #include <string.h>
 
 /* The library's codes of userdata's errors are those of userdata/, moved. */
@@ -23,23 +20,6 @@
 G_STATIC_ASSERT ((int) XDS_ERROR_NO_DOMAIN == ERROR_BASE + (int) XDS_USERDATA_ERROR_NO_DOMAIN);
 G_STATIC_ASSERT ((int) XDS_ERROR_CHANGED == ERROR_BASE + (int) XDS_USERDATA_ERROR_CHANGED);
 G_STATIC_ASSERT ((int) XDS_ERROR_BAD_ARCHIVE == ERROR_BASE + (int) XDS_USERDATA_ERROR_BAD_ARCHIVE);
-
-enum
-{
-  SIGNAL_CHANGED,
-  N_SIGNALS
-};
-
-static guint signals[N_SIGNALS];
-
-struct _XdsUserdata
-{
-  GObject parent;
-  XdsDomains *domains;     /* owned */
-  XdsUserdataStore *store; /* owned */
-  XdsMonitor *monitor;     /* (nullable) owned */
-  GSource *source;         /* (nullable) owned */
-};
 
 /**
  * XdsUserdata:
@@ -87,10 +67,7 @@ xds_userdata_finalize (GObject *object)
 {
   XdsUserdata *userdata = XDS_USERDATA (object);
 
-  if (userdata->source != NULL)
-    g_source_destroy (userdata->source);
-  g_clear_pointer (&userdata->source, g_source_unref);
-  xds_monitor_free (userdata->monitor);
+  xds_userdata_watch_clear (userdata);
   xds_userdata_store_free (userdata->store);
   xds_domains_free (userdata->domains);
   G_OBJECT_CLASS (xds_userdata_parent_class)->finalize (object);
@@ -100,17 +77,7 @@ static void
 xds_userdata_class_init (XdsUserdataClass *class)
 {
   G_OBJECT_CLASS (class)->finalize = xds_userdata_finalize;
-
-  /**
-   * XdsUserdata::changed:
-   * @userdata: the userdata
-   * @domid: the domain
-   * @userid: (nullable): what was stored or removed; %NULL if anything may have changed
-   *
-   * Somebody stored or removed something, libxl included. Emitted after xds_userdata_watch().
-   */
-  signals[SIGNAL_CHANGED] = g_signal_new ("changed", XDS_TYPE_USERDATA, G_SIGNAL_RUN_LAST, 0, NULL,
-                                          NULL, NULL, G_TYPE_NONE, 2, G_TYPE_UINT, G_TYPE_STRING);
+  xds_userdata_watch_init_class (class);
 }
 
 static void
@@ -118,22 +85,26 @@ xds_userdata_init (XdsUserdata *userdata)
 {
 }
 
-XdsUserdataStore *
-xds_userdata_get_store (XdsUserdata *userdata)
+void
+xds_userdata_own_error (GError **error)
 {
-  return userdata->store;
+  if (error == NULL || *error == NULL || (*error)->domain != XDS_USERDATA_ERROR)
+    return;
+  (*error)->domain = XDS_ERROR;
+  (*error)->code += ERROR_BASE;
 }
 
-gboolean
-xds_userdata_give_error (GError *own, GError **error)
+GPtrArray *
+xds_userdata_own_list (GPtrArray *list, GCopyFunc convert, GDestroyNotify free_func)
 {
-  if (own->domain == XDS_USERDATA_ERROR)
-    {
-      own->domain = XDS_ERROR;
-      own->code += ERROR_BASE;
-    }
-  g_propagate_error (error, own);
-  return FALSE;
+  GPtrArray *own;
+
+  if (list == NULL)
+    return NULL;
+  own = g_ptr_array_copy (list, convert, NULL);
+  g_ptr_array_set_free_func (own, free_func);
+  g_ptr_array_unref (list);
+  return own;
 }
 
 /**
@@ -152,15 +123,12 @@ xds_userdata_new (const char *folder, const char *socket, GError **error)
 {
   g_autoptr (XdsUserdata) userdata = g_object_new (XDS_TYPE_USERDATA, NULL);
   XdsUserdataHypervisor hypervisor;
-  g_autoptr (GError) own = NULL;
 
   userdata->domains = xds_domains_new (socket);
   hypervisor = xds_domains_as_hypervisor (userdata->domains);
-  userdata->store = xds_userdata_store_new (folder, &hypervisor, &own);
-  if (userdata->store != NULL)
-    return g_steal_pointer (&userdata);
-  xds_userdata_give_error (g_steal_pointer (&own), error);
-  return NULL;
+  userdata->store = xds_userdata_store_new (folder, &hypervisor, error);
+  xds_userdata_own_error (error);
+  return userdata->store != NULL ? g_steal_pointer (&userdata) : NULL;
 }
 
 /**
@@ -216,14 +184,14 @@ xds_userdata_store (XdsUserdata *userdata, guint domid, const char *userid, cons
                     gsize length, GError **error)
 {
   g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GError) own = NULL;
+  gboolean good;
 
   g_return_val_if_fail (XDS_IS_USERDATA (userdata) && userid != NULL, FALSE);
 
   bytes = g_bytes_new (data, length);
-  if (xds_userdata_store_put (userdata->store, domid, userid, bytes, NULL, &own))
-    return TRUE;
-  return xds_userdata_give_error (g_steal_pointer (&own), error);
+  good = xds_userdata_store_put (userdata->store, domid, userid, bytes, NULL, error);
+  xds_userdata_own_error (error);
+  return good;
 }
 
 /**
@@ -256,7 +224,11 @@ xds_userdata_retrieve (XdsUserdata *userdata, guint domid, const char *userid, c
 
   bytes = xds_userdata_store_get (userdata->store, domid, userid, &generation, &own);
   if (bytes == NULL && !g_error_matches (own, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_ABSENT))
-    return xds_userdata_give_error (g_steal_pointer (&own), error);
+    {
+      xds_userdata_own_error (&own);
+      g_propagate_error (error, g_steal_pointer (&own));
+      return FALSE;
+    }
   if (bytes != NULL)
     data = g_bytes_get_data (bytes, &len);
   if (ret_data != NULL)
@@ -286,13 +258,13 @@ xds_userdata_retrieve (XdsUserdata *userdata, guint domid, const char *userid, c
 gboolean
 xds_userdata_unlink (XdsUserdata *userdata, guint domid, const char *userid, GError **error)
 {
-  g_autoptr (GError) own = NULL;
+  gboolean good;
 
   g_return_val_if_fail (XDS_IS_USERDATA (userdata) && userid != NULL, FALSE);
 
-  if (xds_userdata_store_remove (userdata->store, domid, userid, &own))
-    return TRUE;
-  return xds_userdata_give_error (g_steal_pointer (&own), error);
+  good = xds_userdata_store_remove (userdata->store, domid, userid, error);
+  xds_userdata_own_error (error);
+  return good;
 }
 
 /**
@@ -317,15 +289,55 @@ xds_userdata_compare_and_store (XdsUserdata *userdata, guint domid, const char *
                                 guint64 *ret_generation, GError **error)
 {
   g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GError) own = NULL;
+  gboolean good;
 
   g_return_val_if_fail (XDS_IS_USERDATA (userdata) && userid != NULL, FALSE);
 
   bytes = g_bytes_new (data, length);
-  if (xds_userdata_store_put_if (userdata->store, domid, userid, bytes, generation, ret_generation,
-                                 &own))
-    return TRUE;
-  return xds_userdata_give_error (g_steal_pointer (&own), error);
+  good = xds_userdata_store_put_if (userdata->store, domid, userid, bytes, generation,
+                                    ret_generation, error);
+  xds_userdata_own_error (error);
+  return good;
+}
+
+/**
+ * xds_userdata_update:
+ * @userdata: the userdata
+ * @domid: the domain
+ * @userid: the name under which it is stored
+ * @func: (scope call): makes the new bytes of the old ones
+ * @user_data: for @func
+ * @ret_generation: (out) (optional): return location for the new generation
+ * @error: return location for an error
+ *
+ * Reads, modifies and writes in one call: if somebody else stores meanwhile, @func is asked again
+ * with what is there then. It runs without the lock, so it may take its time. Its error ends this,
+ * and is returned as it is.
+ *
+ * Returns: %TRUE, or %FALSE with @error set, and then nothing changed
+ */
+gboolean
+xds_userdata_update (XdsUserdata *userdata, guint domid, const char *userid,
+                     XdsUserdataModifyFunc func, gpointer user_data, guint64 *ret_generation,
+                     GError **error)
+{
+  gboolean good;
+
+  g_return_val_if_fail (XDS_IS_USERDATA (userdata) && userid != NULL && func != NULL, FALSE);
+
+  good = xds_userdata_store_update (userdata->store, domid, userid, func, user_data, ret_generation,
+                                    error);
+  xds_userdata_own_error (error);
+  return good;
+}
+
+static gpointer
+entry_of_item (gconstpointer src, gpointer data)
+{
+  const XdsUserdataItem *item = src;
+  XdsUserdataEntry entry = { item->userid, item->size, item->mtime, item->generation };
+
+  return xds_userdata_entry_copy (&entry);
 }
 
 /**
@@ -342,27 +354,13 @@ xds_userdata_compare_and_store (XdsUserdata *userdata, guint domid, const char *
 GPtrArray *
 xds_userdata_list (XdsUserdata *userdata, guint domid, GError **error)
 {
-  g_autoptr (GPtrArray) items = NULL;
-  g_autoptr (GError) own = NULL;
-  GPtrArray *entries;
+  GPtrArray *items;
 
   g_return_val_if_fail (XDS_IS_USERDATA (userdata), NULL);
 
-  items = xds_userdata_store_list (userdata->store, domid, &own);
-  if (items == NULL)
-    {
-      xds_userdata_give_error (g_steal_pointer (&own), error);
-      return NULL;
-    }
-  entries = g_ptr_array_new_with_free_func ((GDestroyNotify) xds_userdata_entry_free);
-  for (guint i = 0; i < items->len; i++)
-    {
-      const XdsUserdataItem *item = items->pdata[i];
-      XdsUserdataEntry entry = { item->userid, item->size, item->mtime, item->generation };
-
-      g_ptr_array_add (entries, xds_userdata_entry_copy (&entry));
-    }
-  return entries;
+  items = xds_userdata_store_list (userdata->store, domid, error);
+  xds_userdata_own_error (error);
+  return xds_userdata_own_list (items, entry_of_item, (GDestroyNotify) xds_userdata_entry_free);
 }
 
 /**
@@ -379,67 +377,11 @@ xds_userdata_list (XdsUserdata *userdata, guint domid, GError **error)
 gboolean
 xds_userdata_destroy_all (XdsUserdata *userdata, guint domid, GError **error)
 {
-  g_autoptr (GError) own = NULL;
+  gboolean good;
 
   g_return_val_if_fail (XDS_IS_USERDATA (userdata), FALSE);
 
-  if (xds_userdata_store_destroy_all (userdata->store, domid, &own))
-    return TRUE;
-  return xds_userdata_give_error (g_steal_pointer (&own), error);
-}
-
-/* --- watching --- */
-
-static void
-on_event (XdsMonitorEvent event, const char *file, gpointer data)
-{
-  XdsUserdata *userdata = data;
-  XdsUserdataName name;
-
-  if (event == XDS_MONITOR_CREATED)
-    return;
-  if (event == XDS_MONITOR_LOST)
-    g_signal_emit (userdata, signals[SIGNAL_CHANGED], 0, 0, NULL);
-  else if (xds_userdata_name_parse (file, &name) && name.letter == 'd')
-    g_signal_emit (userdata, signals[SIGNAL_CHANGED], 0, name.domid, name.userid);
-}
-
-static gboolean
-on_readable (int fd, GIOCondition condition, gpointer data)
-{
-  g_autoptr (XdsUserdata) userdata = g_object_ref (data);
-
-  xds_monitor_dispatch (userdata->monitor, on_event, userdata);
-  return G_SOURCE_CONTINUE;
-}
-
-/**
- * xds_userdata_watch:
- * @userdata: the userdata
- * @error: return location for an error
- *
- * Begins to emit #XdsUserdata::changed, in the thread's default main context. This watches the
- * files themselves, so it needs no server.
- *
- * Returns: %TRUE, or %FALSE with @error set
- */
-gboolean
-xds_userdata_watch (XdsUserdata *userdata, GError **error)
-{
-  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
-  g_autoptr (GError) own = NULL;
-
-  g_return_val_if_fail (XDS_IS_USERDATA (userdata), FALSE);
-
-  if (userdata->monitor != NULL)
-    return TRUE;
-  userdata->monitor = xds_monitor_new (xds_userdata_store_get_folder (userdata->store), &own);
-  if (userdata->monitor == NULL)
-    return xds_userdata_give_error (g_steal_pointer (&own), error);
-  userdata->source = g_unix_fd_source_new (xds_monitor_fd (userdata->monitor), G_IO_IN);
-  g_source_set_callback (userdata->source, (GSourceFunc) (void (*) (void)) on_readable, userdata,
-                         NULL);
-  g_source_set_static_name (userdata->source, "xendomstore userdata");
-  g_source_attach (userdata->source, context);
-  return TRUE;
+  good = xds_userdata_store_destroy_all (userdata->store, domid, error);
+  xds_userdata_own_error (error);
+  return good;
 }

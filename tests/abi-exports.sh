@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What the library exports, what its map lists, what its headers declare and what its comments
-# document are the same names; and its soname is the promised one.
+# document are the same names; whatever may wait has an asynchronous form; and the soname is the
+# promised one.
 
 . "${0%/*}/lib.sh"
 
@@ -22,7 +23,35 @@ undocumented_by_rule='xds_error_quark xds_batch_get_type xds_transaction_get_typ
   xds_watch_get_type xds_userdata_get_type xds_userdata_entry_get_type
   xds_userdata_finding_get_type'
 
-plan 4
+# Every function that can fail can be waited for, but these:
+#   the connection is made and used without an answer to wait for: client_open*, client_dispatch,
+#     client_flush, client_wait, snapshot_read (of a file), userdata_new, userdata_watch;
+#   their asynchronous form is a signal: watch_next;
+#   they give what is there already: batch_check, batch_get_*.
+never_wait='xds_client_open xds_client_open_path xds_client_open_fd xds_client_dispatch
+  xds_client_flush xds_client_wait xds_snapshot_read xds_userdata_new xds_userdata_watch
+  xds_watch_next xds_batch_check xds_batch_get_value xds_batch_get_strings'
+
+# fallible: functions with a GError that are declared, but no _finish and none of never_wait.
+fallible ()
+{
+  grep -hv '^#' "$lib"/xendomstore/*.h | tr '\n' ' ' | grep -oE 'xds_[a-z_0-9]+ \([^;{}]*GError \*\*error\);' \
+    | sed 's/ (.*//' | grep -vE '_finish$' | grep -vxF "$(printf '%s\n' $never_wait)" | sort -u
+}
+
+without_pair ()
+{
+  local name
+
+  for name in $(fallible); do
+    grep -qx "${name}_async" <<< "$declared" && grep -qx "${name}_finish" <<< "$declared" \
+      || echo "$name"
+  done
+}
+
+plan 6
+ok 'there are functions that can fail' test "$(fallible | wc -l)" -gt 30
+is 'what may wait has _async and _finish' "$(without_pair)" ''
 is 'the library exports what the map lists' "$exported" "$mapped"
 is 'the headers declare what the map lists' "$declared" "$mapped"
 is 'the comments document what the map lists' \

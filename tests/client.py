@@ -46,6 +46,26 @@ class TestClient(unittest.TestCase):
         self.assertFails(Xendomstore.Error.ENOENT, self.client.read, None, "/py/none")
         self.assertFails(Xendomstore.Error.EINVAL, self.client.read, None, "/py//none")
 
+    def test_bodies_are_called(self):
+        """A body that does not wait, and one that makes new bytes of old ones, are called."""
+        done = []
+
+        def body(client, txn, task):
+            client.write(txn, "/py/async", b"1")
+            task.return_boolean(True)
+
+        self.client.transact_async(0, body, (), None, lambda c, r: done.append(r))
+        until(lambda: done)
+        self.assertTrue(self.client.transact_finish(done[0]))
+        self.assertEqual(self.client.read(None, "/py/async"), b"1")
+        self.client.write(None, "/local/domain/31/vm", b"/vm/31111111-2222-3333-4444-555555555555")
+        self.client.introduce(31, 1, 5)
+        userdata = Xendomstore.Userdata.new(FOLDER, SOCKET)
+        userdata.store(31, "note", b"a")
+        userdata.update(31, "note", lambda old: GLib.Bytes.new(old.get_data() + b"b"))
+        self.assertEqual(userdata.retrieve(31, "note")[1], b"ab")
+        self.client.release(31)
+
     def test_transactions(self):
         """A function runs in a transaction; what it raises by the library aborts it."""
 

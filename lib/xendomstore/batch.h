@@ -33,6 +33,9 @@ guint xds_batch_set_permissions (XdsBatch *batch, const char *path,
 
 guint xds_batch_get_size (XdsBatch *batch);
 gboolean xds_batch_run (XdsBatch *batch, GError **error);
+void xds_batch_run_async (XdsBatch *batch, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data);
+gboolean xds_batch_run_finish (XdsBatch *batch, GAsyncResult *result, GError **error);
 
 gboolean xds_batch_check (XdsBatch *batch, guint index, GError **error);
 const char *xds_batch_get_value (XdsBatch *batch, guint index, gsize *ret_length,

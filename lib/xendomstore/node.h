@@ -44,6 +44,11 @@ void xds_client_remove_async (XdsClient *client, XdsTransaction *txn, const char
                               gpointer user_data);
 gboolean xds_client_remove_finish (XdsClient *client, GAsyncResult *result, GError **error);
 
+void xds_client_exists_async (XdsClient *client, XdsTransaction *txn, const char *path,
+                              GCancellable *cancellable, GAsyncReadyCallback callback,
+                              gpointer user_data);
+gboolean xds_client_exists_finish (XdsClient *client, GAsyncResult *result, GError **error);
+
 void xds_client_list_async (XdsClient *client, XdsTransaction *txn, const char *path,
                             GCancellable *cancellable, GAsyncReadyCallback callback,
                             gpointer user_data);

@@ -31,6 +31,20 @@ GType xds_transaction_get_type (void) G_GNUC_CONST;
 typedef gboolean (*XdsTransactFunc) (XdsClient *client, XdsTransaction *txn, gpointer user_data,
                                      GError **error);
 
+/**
+ * XdsTransactAsyncFunc:
+ * @client: the client
+ * @txn: the transaction, to be given to every call
+ * @body: (transfer full): the task by which it ends: g_task_return_boolean() with %TRUE commits,
+ *   g_task_return_error() aborts
+ * @user_data: what was given to xds_client_transact_async()
+ *
+ * The body of a transaction that does not wait: it starts calls, and returns from @body when they
+ * are done. It may run more than once, as an #XdsTransactFunc.
+ */
+typedef void (*XdsTransactAsyncFunc) (XdsClient *client, XdsTransaction *txn, GTask *body,
+                                      gpointer user_data);
+
 XdsTransaction *xds_client_begin (XdsClient *client, GError **error);
 void xds_client_begin_async (XdsClient *client, GCancellable *cancellable,
                              GAsyncReadyCallback callback, gpointer user_data);
@@ -38,6 +52,11 @@ XdsTransaction *xds_client_begin_finish (XdsClient *client, GAsyncResult *result
 
 gboolean xds_client_transact (XdsClient *client, guint max_tries, XdsTransactFunc func,
                               gpointer user_data, GError **error);
+void xds_client_transact_async (XdsClient *client, guint max_tries, XdsTransactAsyncFunc func,
+                                gpointer func_data, GDestroyNotify func_destroy,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data);
+gboolean xds_client_transact_finish (XdsClient *client, GAsyncResult *result, GError **error);
 
 XdsTransaction *xds_transaction_ref (XdsTransaction *txn);
 void xds_transaction_unref (XdsTransaction *txn);
@@ -51,6 +70,11 @@ void xds_transaction_commit_async (XdsTransaction *txn, GCancellable *cancellabl
                                    GAsyncReadyCallback callback, gpointer user_data);
 gboolean xds_transaction_commit_finish (XdsTransaction *txn, GAsyncResult *result,
                                         GError **error);
+
+void xds_transaction_abort_async (XdsTransaction *txn, GCancellable *cancellable,
+                                  GAsyncReadyCallback callback, gpointer user_data);
+gboolean xds_transaction_abort_finish (XdsTransaction *txn, GAsyncResult *result,
+                                       GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsTransaction, xds_transaction_unref)
 

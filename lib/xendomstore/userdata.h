@@ -61,6 +61,19 @@ XdsUserdataFinding *xds_userdata_finding_copy (const XdsUserdataFinding *finding
 void xds_userdata_finding_free (XdsUserdataFinding *finding);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsUserdataFinding, xds_userdata_finding_free)
 
+/**
+ * XdsUserdataModifyFunc:
+ * @old: (nullable): what is stored, %NULL for nothing
+ * @user_data: what was given to xds_userdata_update()
+ * @error: where to say why it failed
+ *
+ * Makes new bytes of old ones. It may run more than once.
+ *
+ * Returns: (transfer full): the new bytes, none to remove what is stored; %NULL, with @error set,
+ *   to leave it
+ */
+typedef GBytes *(*XdsUserdataModifyFunc) (GBytes *old, gpointer user_data, GError **error);
+
 #define XDS_TYPE_USERDATA (xds_userdata_get_type ())
 G_DECLARE_FINAL_TYPE (XdsUserdata, xds_userdata, XDS, USERDATA, GObject)
 
@@ -78,9 +91,18 @@ gboolean xds_userdata_unlink (XdsUserdata *userdata, guint domid, const char *us
 gboolean xds_userdata_compare_and_store (XdsUserdata *userdata, guint domid, const char *userid,
                                          const char *data, gsize length, guint64 generation,
                                          guint64 *ret_generation, GError **error);
+gboolean xds_userdata_update (XdsUserdata *userdata, guint domid, const char *userid,
+                              XdsUserdataModifyFunc func, gpointer user_data,
+                              guint64 *ret_generation, GError **error);
 GPtrArray *xds_userdata_list (XdsUserdata *userdata, guint domid, GError **error);
 gboolean xds_userdata_destroy_all (XdsUserdata *userdata, guint domid, GError **error);
+
 gboolean xds_userdata_watch (XdsUserdata *userdata, GError **error);
+
+/* with any other loop, or none */
+int xds_userdata_get_fd (XdsUserdata *userdata);
+GIOCondition xds_userdata_get_events (XdsUserdata *userdata);
+gboolean xds_userdata_dispatch (XdsUserdata *userdata);
 
 /* all of a domain's, and all of the folder */
 GBytes *xds_userdata_export (XdsUserdata *userdata, guint domid, gboolean third_party,
@@ -98,32 +120,50 @@ gboolean xds_userdata_store_finish (XdsUserdata *userdata, GAsyncResult *result,
 void xds_userdata_retrieve_async (XdsUserdata *userdata, guint domid, const char *userid,
                                   GCancellable *cancellable, GAsyncReadyCallback callback,
                                   gpointer user_data);
-gboolean xds_userdata_retrieve_finish (XdsUserdata *userdata, GAsyncResult *result,
-                                       char **ret_data, gsize *ret_length,
-                                       guint64 *ret_generation, GError **error);
+gboolean xds_userdata_retrieve_finish (XdsUserdata *userdata, GAsyncResult *result, char **ret_data,
+                                       gsize *ret_length, guint64 *ret_generation, GError **error);
 
 void xds_userdata_unlink_async (XdsUserdata *userdata, guint domid, const char *userid,
                                 GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data);
-gboolean xds_userdata_unlink_finish (XdsUserdata *userdata, GAsyncResult *result,
-                                     GError **error);
+gboolean xds_userdata_unlink_finish (XdsUserdata *userdata, GAsyncResult *result, GError **error);
 
-void xds_userdata_compare_and_store_async (XdsUserdata *userdata, guint domid,
-                                           const char *userid, const char *data, gsize length,
-                                           guint64 generation, GCancellable *cancellable,
-                                           GAsyncReadyCallback callback, gpointer user_data);
+void xds_userdata_compare_and_store_async (XdsUserdata *userdata, guint domid, const char *userid,
+                                           const char *data, gsize length, guint64 generation,
+                                           GCancellable *cancellable, GAsyncReadyCallback callback,
+                                           gpointer user_data);
 gboolean xds_userdata_compare_and_store_finish (XdsUserdata *userdata, GAsyncResult *result,
                                                 guint64 *ret_generation, GError **error);
 
+void xds_userdata_update_async (XdsUserdata *userdata, guint domid, const char *userid,
+                                XdsUserdataModifyFunc func, gpointer func_data,
+                                GDestroyNotify func_destroy, GCancellable *cancellable,
+                                GAsyncReadyCallback callback, gpointer user_data);
+gboolean xds_userdata_update_finish (XdsUserdata *userdata, GAsyncResult *result,
+                                     guint64 *ret_generation, GError **error);
+
 void xds_userdata_list_async (XdsUserdata *userdata, guint domid, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data);
-GPtrArray *xds_userdata_list_finish (XdsUserdata *userdata, GAsyncResult *result,
-                                     GError **error);
+GPtrArray *xds_userdata_list_finish (XdsUserdata *userdata, GAsyncResult *result, GError **error);
 
-void xds_userdata_destroy_all_async (XdsUserdata *userdata, guint domid,
-                                     GCancellable *cancellable, GAsyncReadyCallback callback,
-                                     gpointer user_data);
+void xds_userdata_destroy_all_async (XdsUserdata *userdata, guint domid, GCancellable *cancellable,
+                                     GAsyncReadyCallback callback, gpointer user_data);
 gboolean xds_userdata_destroy_all_finish (XdsUserdata *userdata, GAsyncResult *result,
                                           GError **error);
+
+void xds_userdata_export_async (XdsUserdata *userdata, guint domid, gboolean third_party,
+                                GCancellable *cancellable, GAsyncReadyCallback callback,
+                                gpointer user_data);
+GBytes *xds_userdata_export_finish (XdsUserdata *userdata, GAsyncResult *result, GError **error);
+
+void xds_userdata_import_async (XdsUserdata *userdata, guint domid, GBytes *archive,
+                                gboolean replace, GCancellable *cancellable,
+                                GAsyncReadyCallback callback, gpointer user_data);
+gboolean xds_userdata_import_finish (XdsUserdata *userdata, GAsyncResult *result, guint *ret_n,
+                                     GError **error);
+
+void xds_userdata_audit_async (XdsUserdata *userdata, gboolean fix, GCancellable *cancellable,
+                               GAsyncReadyCallback callback, gpointer user_data);
+GPtrArray *xds_userdata_audit_finish (XdsUserdata *userdata, GAsyncResult *result, GError **error);
 
 G_END_DECLS

@@ -36,5 +36,9 @@ char *xds_client_wait_value_finish (XdsClient *client, GAsyncResult *result, gsi
                                     GError **error);
 
 gboolean xds_client_watch_domains (XdsClient *client, GError **error);
+void xds_client_watch_domains_async (XdsClient *client, GCancellable *cancellable,
+                                     GAsyncReadyCallback callback, gpointer user_data);
+gboolean xds_client_watch_domains_finish (XdsClient *client, GAsyncResult *result,
+                                          GError **error);
 
 G_END_DECLS
