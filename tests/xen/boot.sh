@@ -15,6 +15,7 @@
 #   seconds    for the whole run (default 300)
 #   memory     of the machine, MB (default 1536)
 #   dom0       dom0's memory, MB (default 768)
+#   store-domain "yes": the image of a domain that serves the store is in /store
 #   tiny       "yes": it has no sense without the tiny guest
 #   xen        more words for Xen's command line
 #
@@ -118,6 +119,17 @@ tiny_guest ()
     && overlays+=("$run/tiny")
 }
 
+# store_domain: this build as PID 1 of a domain, in /store.
+store_domain ()
+{
+  mkdir -p "$run/store"
+  bash "$here/store-image.sh" "$(find "$run/root" -name xendomstored -path '*bin*' | head -n 1)" \
+    "$(find "$run/root" -name xenctrl.so | head -n 1)" "$XDS_XEN_WORK/vmlinux" \
+    "$XDS_XEN_WORK/dom0/modules" "$run/store/store" >"$logs/store-image.log" 2>&1 \
+    || bail_out "the store domain's image could not be made: see $logs/store-image.log"
+  overlays+=("$run/store")
+}
+
 # layer: a second initramfs archive; the kernel unpacks both, one over the other.
 layer ()
 {
@@ -206,6 +218,7 @@ mkdir -p "$logs/files"
 : >"$logs/console"
 installed_tree
 tiny_guest || [ -z "$(said tiny '')" ] || skip_all "no 32-bit guest could be built: see $logs/tiny.log"
+[ -z "$(said store-domain '')" ] || store_domain
 layer >"$run/layer.cpio"
 cat "$XDS_XEN_WORK/dom0.cpio" "$run/layer.cpio" >"$run/initrd"
 if [ -n "$show" ]; then

@@ -7,6 +7,7 @@
 
 #include "xsd/daemon/follower.h"
 #include "xsd/daemon/log.h"
+#include "xsd/daemon/pid1.h"
 #include "xsd/daemon/process.h"
 #include "xsd/daemon/service.h"
 
@@ -73,8 +74,8 @@ serve (const XdsOptions *options, XdsConfig *config, const XdsResume *resume, GE
   return EXIT_SUCCESS;
 }
 
-int
-main (int argc G_GNUC_UNUSED, char **argv)
+static int
+run (char **argv)
 {
   g_autoptr (XdsOptions) options = xds_options_new ();
   g_autoptr (XdsResume) resume = NULL;
@@ -107,4 +108,14 @@ main (int argc G_GNUC_UNUSED, char **argv)
   if (serve (options, config, resume, &error) != EXIT_SUCCESS)
     return complain (EXIT_FAILURE, error);
   return EXIT_SUCCESS;
+}
+
+int
+main (int argc G_GNUC_UNUSED, char **argv)
+{
+  if (!xds_pid1_is_first ())
+    return run (argv);
+  argv = xds_pid1_begin ();
+  run (argv);
+  xds_pid1_end ();
 }
