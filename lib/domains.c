@@ -126,7 +126,7 @@ convert (const XdsDomainV1 *domain)
     .dying = (domain->state & (XDS_DOMAIN_DYING | XDS_DOMAIN_DEAD)) != 0,
   };
 
-  xds_userdata_uuid_format (domain->uuid, converted.uuid);
+  xds_userdata_uuid_format (domain->domid, domain->uuid, converted.uuid);
   return converted;
 }
 
@@ -257,7 +257,7 @@ one_of_store (XdsDomains *domains, guint domid, XdsUserdataDomain *ret_domain, G
   return TRUE;
 }
 
-/* A plugin that cannot tell uuids (xenmanage without xenctrl) gives zeros; then the store can. */
+/* What a plugin cannot tell (xenmanage without xenctrl), the store can. */
 static gboolean
 one_of_plugin (XdsDomains *domains, guint domid, XdsUserdataDomain *ret_domain, GError **error)
 {
@@ -265,7 +265,7 @@ one_of_plugin (XdsDomains *domains, guint domid, XdsUserdataDomain *ret_domain, 
 
   if (!ask_plugin (domains, domid, &domain, error))
     return FALSE;
-  if (domid != 0 && strspn (domain.uuid, "0-") == strlen (domain.uuid)
+  if (domain.uuid[0] == '\0'
       && (!connect_store (domains, error) || !uuid_of_domain (domains, domid, domain.uuid, error)))
     return FALSE;
   *ret_domain = domain;

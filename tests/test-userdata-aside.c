@@ -387,6 +387,20 @@ test_audit (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   assert_stored (f, 7, "good", "1");
 }
 
+/* Proves that --fix removes nothing of a number in use where the hypervisor tells no uuid. */
+static void
+test_audit_no_uuid (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  XdsUserdataDomain *domain = g_hash_table_lookup (f->world->domains, GUINT_TO_POINTER (7));
+  g_autofree char *found = NULL;
+
+  leave (f, 'd', 7, 7, "xl", "alive");
+  leave (f, 'd', 9, 9, "xl", "orphan");
+  domain->uuid[0] = '\0';
+  found = audit (f, TRUE);
+  g_assert_cmpstr (found, ==, "9:orphan!");
+}
+
 /* Proves that --fix does not break a lock that somebody holds. */
 static void
 test_audit_held_lock (Fixture *f, gconstpointer data G_GNUC_UNUSED)
@@ -424,5 +438,6 @@ main (int argc, char **argv)
   ADD ("/userdata/will/ends", NULL, test_will_ends);
   ADD ("/userdata/audit/all", NULL, test_audit);
   ADD ("/userdata/audit/held-lock", NULL, test_audit_held_lock);
+  ADD ("/userdata/audit/no-uuid", NULL, test_audit_no_uuid);
   return g_test_run ();
 }

@@ -119,16 +119,22 @@ test_readable (void)
   g_assert_false (xds_userdata_userid_readable ("a/b"));
 }
 
-/* Proves that a uuid is written as the hypervisor's handle is, in lower case. */
+/* Proves that a uuid is written as the hypervisor's handle is, in lower case, and that one it does
+   not tell is none. */
 static void
 test_uuid (void)
 {
   static const guint8 bytes[16] = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0,
                                     0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0 };
+  static const guint8 none[16];
   char uuid[XDS_USERDATA_UUID_SIZE];
 
-  xds_userdata_uuid_format (bytes, uuid);
+  xds_userdata_uuid_format (7, bytes, uuid);
   g_assert_cmpstr (uuid, ==, UUID);
+  xds_userdata_uuid_format (7, none, uuid);
+  g_assert_cmpstr (uuid, ==, "");
+  xds_userdata_uuid_format (0, none, uuid);
+  g_assert_true (xds_userdata_uuid_valid (uuid));
   g_assert_true (xds_userdata_uuid_valid (uuid));
   g_assert_false (xds_userdata_uuid_valid (UUID "0"));
   g_assert_false (xds_userdata_uuid_valid (""));

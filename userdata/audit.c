@@ -105,7 +105,7 @@ judge (XdsUserdataStore *store, const XdsUserdataName *name, const struct stat *
 
   if (domain == NULL || domain->dying)
     return XDS_AUDIT_ORPHAN;
-  if (strcmp (domain->uuid, name->uuid) != 0)
+  if (!xds_userdata_domain_may_be (domain, name->uuid))
     return XDS_AUDIT_OTHER_UUID;
   return judge_file (store, name, st);
 }

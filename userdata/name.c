@@ -77,11 +77,16 @@ xds_userdata_uuid_valid (const char *uuid)
 }
 
 void
-xds_userdata_uuid_format (const guint8 bytes[16], char ret_uuid[XDS_USERDATA_UUID_SIZE])
+xds_userdata_uuid_format (guint domid, const guint8 bytes[16],
+                          char ret_uuid[XDS_USERDATA_UUID_SIZE])
 {
   static const char digits[] = "0123456789abcdef";
+  static const guint8 unknown[16];
   char *p = ret_uuid;
 
+  *p = '\0';
+  if (domid != 0 && memcmp (bytes, unknown, sizeof unknown) == 0)
+    return;
   for (guint i = 0; i < 16; i++)
     {
       if (i == 4 || i == 6 || i == 8 || i == 10)

@@ -51,6 +51,10 @@ gboolean xds_userdata_name_parse (const char *file, XdsUserdataName *ret_name);
 
 /* 36 characters, lower case, dashes where they belong. */
 gboolean xds_userdata_uuid_valid (const char *uuid);
-void xds_userdata_uuid_format (const guint8 bytes[16], char ret_uuid[XDS_USERDATA_UUID_SIZE]);
+
+/* The handle of a domain as text.  A hypervisor that cannot tell it gives zeros, which only domain
+   0 may have: then "". */
+void xds_userdata_uuid_format (guint domid, const guint8 bytes[16],
+                               char ret_uuid[XDS_USERDATA_UUID_SIZE]);
 
 G_END_DECLS

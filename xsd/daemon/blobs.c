@@ -4,8 +4,6 @@
  * The keeper waits for a descriptor and for points in time; both are given to our own loop, since
  * a source of its own would make each turn a poll() dearer (see loop.c).
  *
- * A hypervisor that tells no uuid gives no domain but 0 one: all its bytes are 0.
- *
  * Watch events are fired after the keeper has returned: it must not be called from its own
  * callbacks, and firing can lead anywhere.
  */
@@ -36,7 +34,6 @@ struct XdsBlobs
 static XdsUserdataDomain
 convert (const XdsDomainV1 *domain)
 {
-  const guint8 *u = domain->uuid;
   gboolean shutdown = (domain->state & XDS_DOMAIN_SHUTDOWN) != 0;
   XdsUserdataDomain converted = {
     .domid = domain->domid,
@@ -46,12 +43,7 @@ convert (const XdsDomainV1 *domain)
     .dying = (domain->state & (XDS_DOMAIN_DYING | XDS_DOMAIN_DEAD)) != 0,
   };
 
-  g_snprintf (converted.uuid, sizeof converted.uuid,
-              "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
-              u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
-              u[15]);
-  if (domain->domid != 0 && strspn (converted.uuid, "0-") == XDS_USERDATA_UUID_SIZE - 1)
-    converted.uuid[0] = '\0';
+  xds_userdata_uuid_format (domain->domid, domain->uuid, converted.uuid);
   return converted;
 }
 
