@@ -92,7 +92,11 @@ unbind_port (void *self, uint32_t port)
 static int
 notify (void *self, uint32_t port)
 {
-  ((Machine *) self)->notified[port]++;
+  Machine *machine = self;
+
+  if (machine->remote[port] == 0)
+    return -EINVAL;
+  machine->notified[port]++;
   return 0;
 }
 
@@ -128,6 +132,12 @@ unmask (void *self, const uint32_t *ports, size_t n)
   return 0;
 }
 
+static int
+leave_channels (void *self)
+{
+  return ((Machine *) self)->fd;
+}
+
 static const XdsHypervisorV1 plugin = {
   .abi = XDS_HYPERVISOR_ABI_V1,
   .size = sizeof (XdsHypervisorV1),
@@ -141,6 +151,7 @@ static const XdsHypervisorV1 plugin = {
   .event_fd = event_fd,
   .take_pending = take_pending,
   .unmask = unmask,
+  .leave_channels = leave_channels,
 };
 
 static void
@@ -506,6 +517,28 @@ count_warning (GLogLevelFlags level, const GLogField *fields G_GNUC_UNUSED,
   return G_LOG_WRITER_HANDLED;
 }
 
+/* A ring whose port was left bound goes on at that very port, though it was told of and never
+   unmasked; of one that is not bound any more the domain is given up. */
+static void
+test_kept_port (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  XdsPeer *peer = xds_engine_add_domain_peer (f->engine, 3);
+  Signal sig = { f, 3 };
+  g_autoptr (XdsGuestRing) ring = NULL;
+
+  f->machine.remote[3] = 7; /* as whoever served before had bound it */
+  f->machine.masked[3] = TRUE;
+  g_assert_cmpint (xds_ring_server_resume (f->server, peer, 3, 3, TRUE), ==, XDS_OK);
+  settle (f);
+  g_assert_cmpuint (f->machine.notified[3], >, 0);
+  ring = xds_guest_ring_new (&f->machine.pages[3], signal_server, &sig);
+  assert_served (f, ring);
+  g_assert_cmpint (xds_ring_server_leave (f->server), ==, f->machine.fd);
+  g_assert_cmpuint (xds_ring_server_port (f->server, peer), ==, 3);
+  peer = xds_engine_add_domain_peer (f->engine, 4);
+  g_assert_cmpint (xds_ring_server_resume (f->server, peer, 4, 4, TRUE), ==, XDS_EINVAL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -526,5 +559,6 @@ main (int argc, char **argv)
   TEST (scribbling);
   TEST (back_pressure);
   TEST (disconnect);
+  TEST (kept_port);
   return g_test_run ();
 }

@@ -26,22 +26,24 @@ set_sentence (GError **error, char *why)
 
 /* "sim:/tmp/world" is a plugin and its own argument.  The port is for plugins of a real Xen. */
 static char *
-plugin_args (const XdsConfig *config, const char *colon)
+plugin_args (const XdsConfig *config, const char *colon, int channels)
 {
-  if (colon != NULL)
-    return g_strdup (colon + 1);
-  if (config->event_port == 0 || g_strcmp0 (config->hypervisor, "sim") == 0)
-    return NULL;
-  return g_strdup_printf ("event=%" G_GUINT64_FORMAT, config->event_port);
+  g_autoptr (GString) args = g_string_new (colon != NULL ? colon + 1 : "");
+
+  if (colon == NULL && config->event_port != 0 && g_strcmp0 (config->hypervisor, "sim") != 0)
+    g_string_append_printf (args, "event=%" G_GUINT64_FORMAT, config->event_port);
+  if (channels >= 0)
+    g_string_append_printf (args, "%schannels=%d", args->len > 0 ? "," : "", channels);
+  return args->len > 0 ? g_string_free (g_steal_pointer (&args), FALSE) : NULL;
 }
 
 static const XdsHypervisorV1 *
-load (const XdsConfig *config, char **ret_args, char **ret_why)
+load (const XdsConfig *config, int channels, char **ret_args, char **ret_why)
 {
   const char *colon = config->hypervisor != NULL ? strchr (config->hypervisor, ':') : NULL;
   g_autofree char *name = NULL;
 
-  *ret_args = plugin_args (config, colon);
+  *ret_args = plugin_args (config, colon, channels);
   if (config->hypervisor == NULL)
     return xds_hypervisor_load_best (config->plugin_dir, ret_why);
   name = colon != NULL ? g_strndup (config->hypervisor, colon - config->hypervisor)
@@ -50,11 +52,11 @@ load (const XdsConfig *config, char **ret_args, char **ret_why)
 }
 
 XdsDomains *
-xds_domains_open (const XdsConfig *config, GError **error)
+xds_domains_open (const XdsConfig *config, int channels, GError **error)
 {
   g_autofree char *args = NULL;
   char *why = NULL;
-  const XdsHypervisorV1 *plugin = load (config, &args, &why);
+  const XdsHypervisorV1 *plugin = load (config, channels, &args, &why);
   XdsDomains *self;
   void *opened;
 

@@ -18,8 +18,11 @@ typedef struct
   gsize n, room;
 } XdsDomains;
 
-/* The plugin that @config names, or else the best for this host.  The error is a sentence. */
-XdsDomains *xds_domains_open (const XdsConfig *config, GError **error);
+/*
+ * The plugin that @config names, or else the best for this host.  @channels is the descriptor that
+ * the one before us left its event channels at; -1: none.  The error is a sentence.
+ */
+XdsDomains *xds_domains_open (const XdsConfig *config, int channels, GError **error);
 void xds_domains_free (XdsDomains *self);
 
 /* FALSE if there is none. */

@@ -331,7 +331,7 @@ make_parts (XdsFollower *self, GError **error)
     }
   if (!xds_log_open (self->config, error))
     return FALSE;
-  self->domains = xds_domains_open (self->config, error);
+  self->domains = xds_domains_open (self->config, -1, error);
   if (self->domains == NULL)
     return FALSE;
   self->blobs

@@ -3,9 +3,9 @@
 /*
  * Live update.  The new binary is first run beside us, to read the state and say whether it could
  * go on from there (--check-stream).  Only then we become it, by exec: same process id, same lock
- * on the pid file, same place under a service manager.  Sockets stay open; rings are mapped and
- * their event channels bound anew, since an event channel lives no longer than who bound it; each
- * ring gets a turn and a notification, for whatever was signalled in between.
+ * on the pid file, same place under a service manager.  Sockets and event channels stay open; where
+ * a plugin cannot leave its channels they are bound anew.  Rings are mapped anew, and each gets a
+ * turn and a notification, for whatever was signalled in between.
  *
  * If the exec fails after all, we become ourselves again in the same way.
  *
@@ -36,127 +36,6 @@ set_inherited (int fd, gboolean inherited)
   fcntl (fd, F_SETFD, inherited ? 0 : FD_CLOEXEC);
 }
 
-/* --- what was left open for us --- */
-
-static gboolean
-take_word (XdsResume *self, const char *word)
-{
-  const char *colon = strchr (word, ':');
-  guint64 number;
-  int fd;
-
-  if (colon == NULL || !g_ascii_string_to_unsigned (colon + 1, 10, 3, G_MAXINT, &number, NULL))
-    return FALSE;
-  fd = number;
-  set_inherited (fd, FALSE);
-  if (g_str_has_prefix (word, "stream:"))
-    self->stream = fd;
-  else if (g_str_has_prefix (word, "pid-file:"))
-    self->pid_file = fd;
-  else if (g_str_has_prefix (word, "own:"))
-    g_array_append_val (self->own, fd);
-  else if (g_str_has_prefix (word, "passed:"))
-    g_array_append_val (self->passed, fd);
-  else
-    return FALSE;
-  return TRUE;
-}
-
-XdsResume *
-xds_resume_new (const char *text, GError **error)
-{
-  g_autoptr (XdsResume) self = g_new0 (XdsResume, 1);
-  g_auto (GStrv) words = g_strsplit (text != NULL ? text : "", ",", -1);
-
-  self->stream = self->pid_file = -1;
-  self->own = g_array_new (FALSE, FALSE, sizeof (int));
-  self->passed = g_array_new (FALSE, FALSE, sizeof (int));
-  for (guint i = 0; words[i] != NULL; i++)
-    if (!take_word (self, words[i]))
-      {
-        g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                     "option --resume is for a live update's own use, and \"%s\" is not of it",
-                     words[i]);
-        return NULL;
-      }
-  return g_steal_pointer (&self);
-}
-
-void
-xds_resume_free (XdsResume *self)
-{
-  if (self == NULL)
-    return;
-  if (self->stream >= 0)
-    close (self->stream);
-  g_array_unref (self->own);
-  g_array_unref (self->passed);
-  g_free (self);
-}
-
-/* (transfer full) NULL: it cannot be read. */
-static GMappedFile *
-map_stream (int fd, GError **error)
-{
-  return g_mapped_file_new_from_fd (fd, FALSE, error);
-}
-
-static gboolean
-load (XdsEngine *engine, int fd, XdsPeerLoaded loaded, void *data, GError **error)
-{
-  g_autoptr (GMappedFile) file = map_stream (fd, error);
-  g_autofree char *why = NULL;
-
-  if (file == NULL)
-    return FALSE;
-  if (xds_engine_load (engine, g_mapped_file_get_contents (file), g_mapped_file_get_length (file),
-                       loaded, data, &why))
-    return TRUE;
-  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, why);
-  return FALSE;
-}
-
-gboolean
-xds_resume_check (int fd, GError **error)
-{
-  const XdsHost nobody = { 0 };
-  XdsEngine *engine = xds_engine_new (&nobody, NULL);
-  gboolean good = load (engine, fd, NULL, NULL, error);
-
-  xds_engine_free (engine);
-  return good;
-}
-
-static gboolean
-peer_loaded (void *data, XdsPeer *peer, gint32 handle)
-{
-  XdsService *self = data;
-  g_autoptr (GError) error = NULL;
-
-  if (xds_peer_is_domain (peer))
-    return xds_ring_server_resume (self->rings, peer, xds_peer_domid (peer), handle) == XDS_OK;
-  if (handle < 0)
-    return FALSE;
-  set_inherited (handle, FALSE);
-  if (xds_socket_server_resume (self->sockets, peer, handle, &error))
-    return TRUE;
-  g_warning ("a client on the socket was lost: %s", error->message);
-  return FALSE;
-}
-
-gboolean
-xds_live_update_resume (XdsService *self, const XdsResume *resume, GError **error)
-{
-  for (guint i = 0; i < resume->own->len; i++)
-    if (!xds_socket_server_adopt (self->sockets, g_array_index (resume->own, int, i),
-                                  self->config->socket, error))
-      return FALSE;
-  for (guint i = 0; i < resume->passed->len; i++)
-    if (!xds_socket_server_listen_fd (self->sockets, g_array_index (resume->passed, int, i), error))
-      return FALSE;
-  return load (self->engine, resume->stream, peer_loaded, self, error);
-}
-
 /* --- the state in memory that is passed on --- */
 
 static gint32
@@ -167,7 +46,7 @@ handle_of (void *data, XdsPeer *peer)
   if (link == NULL)
     return -1;
   if (xds_peer_is_domain (peer))
-    return xds_ring_server_remote_port (((XdsService *) data)->rings, peer);
+    return xds_ring_server_port (((XdsService *) data)->rings, peer);
   return link->item.fd;
 }
 
@@ -189,20 +68,25 @@ write_all (int fd, const guint8 *data, gsize len)
 }
 
 static int
-dump (XdsService *self, GError **error)
+new_memory (GError **error)
 {
-  const XdsDumpHost side = { .socket_fd = -1, .evtchn_fd = -1, .handle = handle_of };
+  int fd = memfd_create ("xendomstored-state", 0);
+
+  if (fd < 0)
+    xds_fail (error, errno, "there is no memory for the state");
+  return fd;
+}
+
+static gboolean
+dump (XdsService *self, int fd, int channels, GError **error)
+{
+  const XdsDumpHost side = { .socket_fd = -1, .evtchn_fd = channels, .handle = handle_of };
   g_autoptr (GBytes) stream = xds_engine_dump (self->engine, &side, self);
   gsize len;
   const guint8 *data = g_bytes_get_data (stream, &len);
-  int fd = memfd_create ("xendomstored-state", 0);
 
-  if (fd >= 0 && write_all (fd, data, len) && lseek (fd, 0, SEEK_SET) == 0)
-    return fd;
-  xds_fail (error, errno, "there is no memory for the state");
-  if (fd >= 0)
-    close (fd);
-  return -1;
+  return (write_all (fd, data, len) && lseek (fd, 0, SEEK_SET) == 0)
+         || xds_fail (error, errno, "there is no memory for the state");
 }
 
 /* --- trying the new binary --- */
@@ -256,10 +140,13 @@ accepts (XdsService *self, guint seconds, GString *answer)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GString) said = g_string_new (NULL);
-  int stream = dump (self, &error), target = 3, out = -1, status = 0;
-  g_auto (GStrv) argv = stream >= 0 ? make_argv (self, "--check-stream=3", &error) : NULL;
+  int stream = new_memory (&error), target = 3, out = -1, status = 0;
+  g_auto (GStrv) argv = NULL;
   gboolean in_time;
   GPid pid;
+
+  if (stream >= 0 && dump (self, stream, -1, &error))
+    argv = make_argv (self, "--check-stream=3", &error);
 
   if (argv == NULL
       || !g_spawn_async_with_pipes_and_fds (NULL, (const char *const *) argv, NULL,
@@ -292,11 +179,13 @@ accepts (XdsService *self, guint seconds, GString *answer)
 /* --- becoming it --- */
 
 static char *
-describe_fds (XdsService *self, int stream)
+describe_fds (XdsService *self, int stream, int channels)
 {
   g_autoptr (GString) text = g_string_new (NULL);
 
   g_string_append_printf (text, "--resume=stream:%d", stream);
+  if (channels >= 0)
+    g_string_append_printf (text, ",channels:%d", channels);
   if (self->pid_file != NULL)
     {
       set_inherited (self->pid_file->fd, TRUE);
@@ -308,7 +197,7 @@ describe_fds (XdsService *self, int stream)
 
 /* Does not return unless neither the new binary nor we can be run: then nothing is left to do. */
 static void
-become (XdsService *self, char **argv)
+become (XdsService *self, char **argv, int channels)
 {
   g_autofree char *file = g_strdup (argv[0]);
 
@@ -316,8 +205,12 @@ become (XdsService *self, char **argv)
   g_message ("live update: going on as %s", file);
   xds_hooks_free (g_steal_pointer (&self->hooks));
   g_clear_pointer (&self->blobs, xds_blobs_free);
-  xds_ring_server_free (g_steal_pointer (&self->rings));
-  xds_domains_free (g_steal_pointer (&self->domains));
+  xds_ring_server_deafen (self->rings);
+  if (channels < 0)
+    {
+      xds_ring_server_free (g_steal_pointer (&self->rings));
+      xds_domains_free (g_steal_pointer (&self->domains));
+    }
   execv (argv[0], argv);
   g_critical ("live update: %s cannot be run: %s; going on as before", file, g_strerror (errno));
   execv ("/proc/self/exe", argv);
@@ -330,22 +223,25 @@ xds_live_update_turn (XdsService *self)
   g_autoptr (GError) error = NULL;
   g_autofree char *resume = NULL;
   g_auto (GStrv) argv = NULL;
-  int stream;
+  int stream, channels = -1;
 
   if (!self->update.due)
     return;
   self->update.due = FALSE;
-  stream = dump (self, &error);
+  stream = new_memory (&error);
   if (stream >= 0)
-    resume = describe_fds (self, stream);
+    {
+      channels = xds_ring_server_leave (self->rings);
+      resume = describe_fds (self, stream, channels);
+    }
   if (resume != NULL)
     argv = make_argv (self, resume, &error);
-  if (argv == NULL)
+  if (argv == NULL || !dump (self, stream, channels, &error))
     {
       g_critical ("live update: %s; going on as before", error->message);
       return;
     }
-  become (self, argv);
+  become (self, argv, channels);
 }
 
 /* --- CONTROL --- */

@@ -16,9 +16,14 @@
 
 #define EXIT_WRONG 2
 
+/* The process that a C xenstored was, which has closed our standard error (option -U). */
+static gboolean takes_over;
+
 static int
 complain (int status, const GError *error)
 {
+  if (takes_over)
+    xds_resume_lament (error);
   fprintf (stderr, "xendomstored: %s%s\n", error->message,
            status == EXIT_WRONG ? "; see xendomstored --help" : "");
   return status;
@@ -50,7 +55,7 @@ follow (const XdsOptions *options, XdsConfig *config, GError **error)
 }
 
 static int
-serve (const XdsOptions *options, XdsConfig *config, const XdsResume *resume, GError **error)
+serve (const XdsOptions *options, XdsConfig *config, XdsResume *resume, GError **error)
 {
   g_autoptr (XdsPidFile) pid_file = NULL;
   g_autoptr (XdsService) service = NULL;
@@ -70,6 +75,7 @@ serve (const XdsOptions *options, XdsConfig *config, const XdsResume *resume, GE
   service = xds_service_new (options, config, resume, pid_file, error);
   if (service == NULL)
     return EXIT_FAILURE;
+  xds_resume_done (resume);
   xds_service_run (service);
   return EXIT_SUCCESS;
 }
@@ -82,6 +88,7 @@ run (char **argv)
   g_autoptr (GError) error = NULL;
   XdsConfig *config;
 
+  takes_over = g_strv_contains ((const char *const *) argv, "-U");
   if (!xds_options_parse (options, argv, &error))
     return complain (EXIT_WRONG, error);
   if (options->version)
@@ -102,6 +109,11 @@ run (char **argv)
       xds_config_free (config);
       return xds_resume_check (options->check_stream, &error) ? EXIT_SUCCESS
                                                               : complain (EXIT_FAILURE, error);
+    }
+  if (options->live_update && !xds_resume_take_over (resume, config->run_dir, &error))
+    {
+      xds_config_free (config);
+      return complain (EXIT_FAILURE, error);
     }
   if (!config->foreground && resume->stream < 0 && !xds_process_background (&error))
     return complain (EXIT_FAILURE, error);

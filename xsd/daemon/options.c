@@ -237,6 +237,8 @@ add_others (GOptionGroup *group, XdsOptions *self)
       "read FILE instead of " XDS_CONFIG_DEFAULT_FILE, "FILE" },
     { "check-config", 0, 0, G_OPTION_ARG_NONE, &self->check_config,
       "say whether options and file are right, and exit", NULL },
+    { "live-update", 'U', 0, G_OPTION_ARG_NONE, &self->live_update,
+      "go on from what the C xenstored left that became us", NULL },
     { "resume", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &self->resume, NULL, "WHAT" },
     { "check-stream", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &self->check_stream, NULL, "FD" },
     { "version", 0, 0, G_OPTION_ARG_NONE, &self->version, "print the version, and exit", NULL },
@@ -252,7 +254,8 @@ without_resume (char **argv)
   g_autoptr (GStrvBuilder) rest = g_strv_builder_new ();
 
   for (; *argv != NULL; argv++)
-    if (!g_str_has_prefix (*argv, "--resume=") && !g_str_has_prefix (*argv, "--check-stream="))
+    if (!g_str_has_prefix (*argv, "--resume=") && !g_str_has_prefix (*argv, "--check-stream=")
+        && !g_str_equal (*argv, "-U") && !g_str_equal (*argv, "--live-update"))
       g_strv_builder_add (rest, *argv);
   return g_strv_builder_end (rest);
 }

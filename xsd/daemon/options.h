@@ -13,9 +13,10 @@ typedef struct
 {
   GPtrArray *assignments; /* (element-type Assignment) */
   char *config_file;      /* (nullable) as given by --config */
-  char **argv;            /* (owned) as given, without those two */
+  char **argv;            /* (owned) as given, without these three */
   char *resume;           /* (nullable) of --resume */
   int check_stream;       /* of --check-stream; -1: not given */
+  gboolean live_update;   /* -U */
   gboolean check_config;
   gboolean version;
 } XdsOptions;

@@ -191,7 +191,7 @@ xds_service_run (XdsService *self)
 /* --- life --- */
 
 static gboolean
-make_engine (XdsService *self, GError **error)
+make_engine (XdsService *self, int channels, GError **error)
 {
   self->engine = xds_engine_new (&self->host, self);
   xds_engine_set_store_domid (self->engine, self->config->store_domid);
@@ -199,7 +199,7 @@ make_engine (XdsService *self, GError **error)
   remember_quotas (self);
   apply_settings (self);
   xds_engine_tick (self->engine, g_get_monotonic_time ());
-  self->domains = xds_domains_open (self->config, error);
+  self->domains = xds_domains_open (self->config, channels, error);
   return self->domains != NULL;
 }
 
@@ -223,7 +223,7 @@ make_state (XdsService *self, const XdsResume *resume, GError **error)
       xds_engine_write (self->engine, "/tool/xenstored", "", 0);
       xds_ring_server_connect_own (self->rings);
     }
-  else if (!xds_live_update_resume (self, resume, error))
+  else if (!xds_resume_load (resume, self, error))
     return FALSE;
   if (!xds_domains_all (self->domains, &domains, &n, error))
     return FALSE;
@@ -272,7 +272,8 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
     return NULL;
   xds_process_prepare ();
   xds_service_init_host (&self->host);
-  if (!open_logs (self, config, error) || !make_engine (self, error) || !make_rings (self, error))
+  if (!open_logs (self, config, error) || !make_engine (self, resume->channels, error)
+      || !make_rings (self, error))
     return NULL;
   self->sockets = xds_socket_server_new (self->loop, self->engine);
   if (!make_state (self, resume, error)

@@ -6,9 +6,9 @@
  * other.  Nothing else knows all of them.
  */
 
-#include "xsd/daemon/liveupdate.h"
 #include "xsd/daemon/options.h"
 #include "xsd/daemon/process.h"
+#include "xsd/daemon/resume.h"
 
 /* Everything that can fail at the start; clients can connect when this returns.  (transfer full)
    @config; @options is borrowed, for SIGHUP, and @pid_file (nullable) too, for a live update.

@@ -75,7 +75,8 @@ typedef struct
 
   /*
    * @args is the plugin's own: for sim the folder of the simulated world, for xenctrl words like
-   * "event=12" (serve from a domain of its own).  NULL for the defaults.
+   * "event=12" (serve from a domain of its own).  NULL for the defaults.  The word "channels=FD"
+   * goes on with what another process left (see leave_channels).
    */
   int (*open) (const XdsHypervisorHostV1 *host, const char *args, void **ret_self);
   void (*close) (void *self);
@@ -121,6 +122,13 @@ typedef struct
    */
   int (*take_pending) (void *self, uint32_t *ret_ports, size_t max);
   int (*unmask) (void *self, const uint32_t *ports, size_t n);
+
+  /*
+   * The descriptor that all bound ports live by, for the program that we are about to become: it
+   * is inherited from now on, and a read of it waits, as other servers expect.  -ENOSYS where ports
+   * end with the process: the next one then binds them again.
+   */
+  int (*leave_channels) (void *self);
 } XdsHypervisorV1;
 
 extern const XdsHypervisorV1 xds_hypervisor_v1; /* what a plugin exports */

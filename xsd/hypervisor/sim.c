@@ -195,6 +195,14 @@ sim_unmask (void *self, const uint32_t *ports, size_t n)
   return xds_sim_world_unmask (((Sim *) self)->world, ports, n);
 }
 
+/* The box of the server is emptied by whoever takes it next. */
+static int
+sim_leave_channels (void *self)
+{
+  (void) self;
+  return -ENOSYS;
+}
+
 const XdsHypervisorV1 xds_hypervisor_v1 = {
   .abi = XDS_HYPERVISOR_ABI_V1,
   .size = sizeof (XdsHypervisorV1),
@@ -214,4 +222,5 @@ const XdsHypervisorV1 xds_hypervisor_v1 = {
   .event_fd = sim_event_fd,
   .take_pending = sim_take_pending,
   .unmask = sim_unmask,
+  .leave_channels = sim_leave_channels,
 };

@@ -159,12 +159,18 @@ own_ring_from_backend (XdsXenIo *io)
   return true;
 }
 
+static bool
+find_own_ring (XdsXenIo *io)
+{
+  return io->own_port != 0 || own_ring_from_proc (io) || own_ring_from_backend (io);
+}
+
 int
 xds_xen_io_own_ring (void *self, uint32_t *ret_domid, uint32_t *ret_port)
 {
   XdsXenIo *io = self;
 
-  if (io->own_port == 0 && !own_ring_from_proc (io) && !own_ring_from_backend (io))
+  if (!find_own_ring (io))
     return -ENOENT;
   *ret_domid = io->own_domid;
   *ret_port = io->own_port;
@@ -177,7 +183,7 @@ int
 xds_xen_io_map_ring (void *self, uint32_t domid, void **ret_page)
 {
   XdsXenIo *io = self;
-  void *page = domid == io->own_domid ? io->own_page : NULL;
+  void *page = domid == io->own_domid && find_own_ring (io) ? io->own_page : NULL;
 
   if (page == NULL)
     page = xengnttab_map_grant_ref (io->gnttab, domid, GRANT_XENSTORE, PROT_READ | PROT_WRITE);
@@ -279,6 +285,17 @@ xds_xen_io_unmask (void *self, const uint32_t *ports, size_t n)
   return 0;
 }
 
+int
+xds_xen_io_leave_channels (void *self)
+{
+  XdsXenIo *io = self;
+  int fd = xenevtchn_fd (io->evtchn);
+
+  if (fcntl (fd, F_SETFD, 0) < 0 || fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) & ~O_NONBLOCK) < 0)
+    return -errno;
+  return fd;
+}
+
 /* --- life --- */
 
 /* Takes one word; NULL when it is understood, else what is wrong with it. */
@@ -303,6 +320,8 @@ parse_word (XdsXenIo *io, const char *word, size_t len)
     io->own_port = (uint32_t) number;
   else if (strncmp (text, "master=", 7) == 0 && number < DOMID_FIRST_RESERVED)
     io->own_domid = (uint32_t) number;
+  else if (strncmp (text, "channels=", 9) == 0)
+    io->channels = (int) number;
   else
     return "is unknown, or its number cannot be";
   return NULL;
@@ -321,7 +340,7 @@ parse_args (XdsXenIo *io, const XdsHypervisorHostV1 *host, const char *args)
       if (wrong != NULL)
         return xds_xen_io_explain (host, EINVAL,
                                    "cannot open Xen: the word \"%.*s\" of the plugin's arguments "
-                                   "%s; write event=PORT or master=DOMID",
+                                   "%s; write event=PORT, master=DOMID or channels=FD",
                                    (int) len, at, wrong);
     }
   return 0;
@@ -332,7 +351,10 @@ open_devices (XdsXenIo *io, const XdsHypervisorHostV1 *host)
 {
   int fd;
 
-  io->evtchn = xenevtchn_open (&io->log.logger, 0);
+  if (io->channels >= 0)
+    io->evtchn = xenevtchn_fdopen (&io->log.logger, io->channels, 0);
+  else
+    io->evtchn = xenevtchn_open (&io->log.logger, 0);
   if (io->evtchn == NULL)
     return xds_xen_io_explain (host, errno,
                                "cannot open Xen's event channels (/dev/xen/evtchn): %s; run as "
@@ -346,7 +368,8 @@ open_devices (XdsXenIo *io, const XdsHypervisorHostV1 *host)
                                strerror (errno));
   /* We read after poll(), but two readers of one event must not block either. */
   fd = xenevtchn_fd (io->evtchn);
-  if (fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK) < 0)
+  if (fcntl (fd, F_SETFD, FD_CLOEXEC) < 0
+      || fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK) < 0)
     return xds_xen_io_explain (host, errno, "cannot make Xen's event channels non-blocking: %s",
                                strerror (errno));
   return 0;
@@ -358,7 +381,8 @@ xds_xen_io_open (XdsXenIo *io, const XdsHypervisorHostV1 *host, const char *args
   int res;
 
   *io = (XdsXenIo){ .log = { .logger = { .vmessage = pass_message, .destroy = keep_logger },
-                             .host = host } };
+                             .host = host },
+                    .channels = -1 };
   res = parse_args (io, host, args);
   if (res == 0)
     res = open_devices (io, host);

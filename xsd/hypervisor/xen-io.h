@@ -29,11 +29,13 @@ typedef struct
   void *own_page;           /* (owned) mapped by the kernel's help, or NULL */
   uint32_t own_domid;       /* whose kernel we serve without INTRODUCE */
   uint32_t own_port;        /* its port, 0 if there is nobody */
+  int channels;             /* of args; -1: none were left to us */
 } XdsXenIo;
 
 /*
  * @args: NULL, or words with commas between: "event=PORT" serves the domain "master=DOMID"
- * (default 0) from a domain of our own.  On failure the sentence went to host->explain.
+ * (default 0) from a domain of our own; "channels=FD" takes over the event channels that are bound
+ * at FD.  On failure the sentence went to host->explain.
  */
 int xds_xen_io_open (XdsXenIo *io, const XdsHypervisorHostV1 *host, const char *args);
 void xds_xen_io_close (XdsXenIo *io);
@@ -53,3 +55,4 @@ int xds_xen_io_notify (void *self, uint32_t port);
 int xds_xen_io_event_fd (void *self);
 int xds_xen_io_take_pending (void *self, uint32_t *ret_ports, size_t max);
 int xds_xen_io_unmask (void *self, const uint32_t *ports, size_t n);
+int xds_xen_io_leave_channels (void *self);

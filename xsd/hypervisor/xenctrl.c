@@ -352,4 +352,5 @@ const XdsHypervisorV1 xds_hypervisor_v1 = {
   .event_fd = xds_xen_io_event_fd,
   .take_pending = xds_xen_io_take_pending,
   .unmask = xds_xen_io_unmask,
+  .leave_channels = xds_xen_io_leave_channels,
 };

@@ -66,6 +66,7 @@ struct XdsRingServer
   guint count;
   guint32 changed_port;
   gboolean has_changed_port;
+  gboolean left; /* ports stay as they are when we go */
   GSourceFunc changed;
   void *data;
 };
@@ -90,6 +91,22 @@ ring_unbind (Ring *self)
   self->bound = FALSE;
 }
 
+static XdsStatus
+ring_set_port (Ring *self, guint32 local)
+{
+  XdsRingServer *server = self->server;
+
+  if (local >= PORTS_MAX)
+    {
+      server->hv->unbind_port (server->hv_self, local);
+      return XDS_EINVAL;
+    }
+  self->port = local;
+  self->bound = TRUE;
+  set_port (server, local, self);
+  return XDS_OK;
+}
+
 /* The page's own word wins: it is the domain builder's, @port is whatever a tool was told. */
 static XdsStatus
 ring_bind (Ring *self, guint port)
@@ -100,19 +117,22 @@ ring_bind (Ring *self, guint port)
   int res;
 
   ring_unbind (self);
-  res = server->hv->bind_port (server->hv_self, self->domid, in_page != 0 ? in_page : port, &local);
-  if (res < 0)
-    return xds_status_from_errno (-res);
-  if (local >= PORTS_MAX)
-    {
-      server->hv->unbind_port (server->hv_self, local);
-      return XDS_EINVAL;
-    }
-  self->port = local;
   self->remote = in_page != 0 ? in_page : port;
-  self->bound = TRUE;
-  set_port (server, local, self);
-  return XDS_OK;
+  res = server->hv->bind_port (server->hv_self, self->domid, self->remote, &local);
+  return res < 0 ? xds_status_from_errno (-res) : ring_set_port (self, local);
+}
+
+/* A port of ours that whoever served before left bound.  It may have been told of and not unmasked,
+   so that nothing would be heard from it any more. */
+static XdsStatus
+ring_keep (Ring *self, guint32 local)
+{
+  XdsRingServer *server = self->server;
+
+  if (server->hv->notify (server->hv_self, local) < 0)
+    return XDS_EINVAL;
+  server->hv->unmask (server->hv_self, &local, 1);
+  return ring_set_port (self, local);
 }
 
 static void
@@ -321,8 +341,10 @@ ring_begin (Ring *self)
   xds_loop_ready (self->server->loop, &self->link.item);
 }
 
+/* @bind is ring_bind() or ring_keep(). */
 static XdsStatus
-ring_add (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
+ring_add (XdsRingServer *self, XdsPeer *peer, guint domid, guint port,
+          XdsStatus (*bind) (Ring *ring, guint port))
 {
   Ring *ring;
   void *page;
@@ -344,7 +366,7 @@ ring_add (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
   self->rings = ring;
   self->count++;
   xds_peer_set_data (peer, ring);
-  status = ring_bind (ring, port);
+  status = bind (ring, port);
   if (status != XDS_OK)
     ring_free (ring);
   return status == XDS_OK ? XDS_OK : XDS_EINVAL;
@@ -353,7 +375,7 @@ ring_add (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
 XdsStatus
 xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
 {
-  XdsStatus status = ring_add (self, peer, domid, port);
+  XdsStatus status = ring_add (self, peer, domid, port, ring_bind);
 
   if (status == XDS_OK)
     ring_begin (xds_peer_get_data (peer));
@@ -362,9 +384,9 @@ xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint domid, guint 
 
 /* It goes on where it was: what the ring holds is neither read nor told yet. */
 XdsStatus
-xds_ring_server_resume (XdsRingServer *self, XdsPeer *peer, guint domid, guint port)
+xds_ring_server_resume (XdsRingServer *self, XdsPeer *peer, guint domid, guint port, gboolean bound)
 {
-  XdsStatus status = ring_add (self, peer, domid, port);
+  XdsStatus status = ring_add (self, peer, domid, port, bound ? ring_keep : ring_bind);
   Ring *ring = xds_peer_get_data (peer);
 
   if (status != XDS_OK)
@@ -377,11 +399,11 @@ xds_ring_server_resume (XdsRingServer *self, XdsPeer *peer, guint domid, guint p
 }
 
 guint32
-xds_ring_server_remote_port (XdsRingServer *self G_GNUC_UNUSED, XdsPeer *peer)
+xds_ring_server_port (XdsRingServer *self, XdsPeer *peer)
 {
   const Ring *ring = xds_peer_get_data (peer);
 
-  return ring->remote;
+  return self->left ? ring->port : ring->remote;
 }
 
 XdsStatus
@@ -467,6 +489,23 @@ xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, const XdsHypervisorV1 *hv
   return g_steal_pointer (&self);
 }
 
+int
+xds_ring_server_leave (XdsRingServer *self)
+{
+  int fd = self->hv->leave_channels (self->hv_self);
+
+  self->left = fd >= 0;
+  return fd;
+}
+
+void
+xds_ring_server_deafen (XdsRingServer *self)
+{
+  if (self->has_changed_port)
+    self->hv->unbind_port (self->hv_self, self->changed_port);
+  self->has_changed_port = FALSE;
+}
+
 void
 xds_ring_server_free (XdsRingServer *self)
 {
@@ -474,8 +513,7 @@ xds_ring_server_free (XdsRingServer *self)
     return;
   while (self->rings != NULL)
     ring_free (self->rings);
-  if (self->has_changed_port)
-    self->hv->unbind_port (self->hv_self, self->changed_port);
+  xds_ring_server_deafen (self);
   xds_loop_remove (self->loop, &self->item);
   g_ptr_array_unref (self->by_port);
   g_free (self);

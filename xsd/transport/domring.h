@@ -24,11 +24,23 @@ void xds_ring_server_free (XdsRingServer *self);
 /* Maps the ring of @domid and binds its port: that in the page, else @port. */
 XdsStatus xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint domid, guint port);
 
-/* The same for a peer that was loaded, which goes on where it was. */
-XdsStatus xds_ring_server_resume (XdsRingServer *self, XdsPeer *peer, guint domid, guint port);
+/* The same for a peer that was loaded, which goes on where it was.  @bound: @port is one of ours
+   that was left bound (see xds_ring_server_leave); else it is the domain's. */
+XdsStatus xds_ring_server_resume (XdsRingServer *self, XdsPeer *peer, guint domid, guint port,
+                                  gboolean bound);
 
-/* The port on the domain's side. */
-guint32 xds_ring_server_remote_port (XdsRingServer *self, XdsPeer *peer);
+/*
+ * Before another program takes our place: all ports stay bound, and @return is the descriptor that
+ * they live by, inherited from now on.  A negative errno where the plugin cannot do so; then the
+ * other binds them again.
+ */
+int xds_ring_server_leave (XdsRingServer *self);
+
+/* The port that whoever takes our place needs: ours after a leave, else the domain's. */
+guint32 xds_ring_server_port (XdsRingServer *self, XdsPeer *peer);
+
+/* Is told of changes of domains no more: only one can be. */
+void xds_ring_server_deafen (XdsRingServer *self);
 
 /* The ring of the domain that we serve from, where there is one; a warning if it fails. */
 void xds_ring_server_connect_own (XdsRingServer *self);

@@ -379,6 +379,13 @@ add_listener (XdsSocketServer *self, int fd, const char *path, GError **error)
   return FALSE;
 }
 
+static void
+prepare (int fd)
+{
+  fcntl (fd, F_SETFD, FD_CLOEXEC);
+  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
+}
+
 gboolean
 xds_socket_server_listen_fd (XdsSocketServer *self, int fd, GError **error)
 {
@@ -391,15 +398,20 @@ xds_socket_server_listen_fd (XdsSocketServer *self, int fd, GError **error)
       close (fd);
       return FALSE;
     }
-  fcntl (fd, F_SETFD, FD_CLOEXEC);
-  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
+  prepare (fd);
   return add_listener (self, fd, NULL, error);
 }
 
 gboolean
 xds_socket_server_adopt (XdsSocketServer *self, int fd, const char *path, GError **error)
 {
-  return add_listener (self, fd, path, error);
+  prepare (fd);
+  /* C xenstored lets one client wait. */
+  if (listen (fd, BACKLOG) == 0)
+    return add_listener (self, fd, path, error);
+  xds_fail (error, errno, "cannot listen at %s", path);
+  close (fd);
+  return FALSE;
 }
 
 void
