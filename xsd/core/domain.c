@@ -59,9 +59,7 @@ static gboolean
 ask_host (XdsEngine *engine, guint domid, XdsDomainState *ret_state)
 {
   *ret_state = (XdsDomainState){ .domid = domid };
-  if (xds_domid_resident (engine, domid) || engine->host->domain_state == NULL)
-    return TRUE;
-  return engine->host->domain_state (engine->host_data, domid, ret_state) && !ret_state->dying;
+  return xds_domid_resident (engine, domid) || xds_ask_domain_state (engine, domid, ret_state);
 }
 
 static gboolean
@@ -101,12 +99,10 @@ xds_domain_get (XdsEngine *engine, guint domid)
 static XdsStatus
 connect_domain (XdsEngine *engine, XdsDomain *domain, guint64 gfn, guint port)
 {
-  XdsStatus status = XDS_OK;
+  XdsStatus status;
 
   domain->peer = xds_peer_new (engine, domain, NULL);
-  if (engine->host->domain_connect != NULL)
-    status = engine->host->domain_connect (engine->host_data, domain->peer, domain->domid, gfn,
-                                           port);
+  status = xds_ask_domain_connect (engine, domain->peer, gfn, port);
   if (status != XDS_OK)
     xds_peer_free (domain->peer);
   return status;
@@ -122,9 +118,7 @@ xds_domain_introduce (XdsEngine *engine, guint domid, guint64 gfn, guint port)
   if (domain->introduced)
     {
       xds_peer_reset (domain->peer);
-      if (engine->host->domain_reconnect == NULL)
-        return XDS_OK;
-      return engine->host->domain_reconnect (engine->host_data, domain->peer, domid, port);
+      return xds_ask_domain_reconnect (engine, domain->peer, port);
     }
   if (connect_domain (engine, domain, gfn, port) != XDS_OK)
     return XDS_EINVAL;
@@ -139,12 +133,16 @@ XdsPeer *
 xds_engine_add_domain_peer (XdsEngine *engine, guint domid)
 {
   XdsDomain *domain = xds_domain_find (engine, domid);
+  gboolean known = domain != NULL && domain->peer != NULL;
+  gboolean begun = xds_journal_begin_call (
+      engine, XDS_RECORD_ADD_RING, known ? domain->peer->id : engine->last_peer_id + 1, domid);
 
   if (domain == NULL)
     domain = xds_domain_add (engine, domid, 0);
   if (domain->peer == NULL)
     domain->peer = xds_peer_new (engine, domain, NULL);
   domain->introduced = TRUE;
+  xds_journal_end (engine, begun);
   return domain->peer;
 }
 
@@ -270,13 +268,26 @@ xds_domain_release (XdsEngine *engine, XdsDomain *domain)
 
 /* --- what the hypervisor says --- */
 
+static gboolean
+is_end (const XdsDomain *domain, const XdsDomainState *state)
+{
+  return state->dying || is_other (domain, state->unique_id);
+}
+
+static gboolean
+is_news (XdsEngine *engine, const XdsDomain *domain, const XdsDomainState *state)
+{
+  if (xds_domid_resident (engine, domain->domid))
+    return FALSE;
+  return is_end (domain, state) || (domain->unique_id == 0 && state->unique_id != 0)
+         || (domain->introduced && state->shutdown && !domain->shutdown);
+}
+
 /* TRUE if the domain has shut down and nobody was told the bare event yet. */
 static gboolean
 apply_state (XdsEngine *engine, XdsDomain *domain, const XdsDomainState *state)
 {
-  if (xds_domid_resident (engine, domain->domid))
-    return FALSE;
-  if (state == NULL || state->dying || is_other (domain, state->unique_id))
+  if (is_end (domain, state))
     {
       xds_domain_release (engine, domain);
       return FALSE;
@@ -290,6 +301,35 @@ apply_state (XdsEngine *engine, XdsDomain *domain, const XdsDomainState *state)
   return TRUE;
 }
 
+void
+xds_domain_apply (XdsEngine *engine, const XdsDomainState *changes, gsize n)
+{
+  gboolean any = FALSE;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      XdsDomain *domain = xds_domain_find (engine, changes[i].domid);
+
+      if (domain != NULL && is_news (engine, domain, &changes[i]))
+        any |= apply_state (engine, domain, &changes[i]);
+    }
+  if (any)
+    xds_fire_domain (engine, "@releaseDomain", 0, TRUE, FALSE);
+}
+
+static void
+apply (XdsEngine *engine, const XdsDomainState *changes, gsize n)
+{
+  const XdsSpan part = { (const char *) changes, n * sizeof *changes };
+  gboolean begun;
+
+  if (n == 0)
+    return;
+  begun = xds_journal_begin (engine, XDS_RECORD_DOMAINS, &part, 1);
+  xds_domain_apply (engine, changes, n);
+  xds_journal_end (engine, begun);
+}
+
 static int
 by_domid (const void *a, const void *b)
 {
@@ -298,38 +338,45 @@ by_domid (const void *a, const void *b)
   return x->domid < y->domid ? -1 : x->domid > y->domid;
 }
 
-static int
-compare_ids (gconstpointer a, gconstpointer b)
+static gint
+compare_states (gconstpointer a, gconstpointer b)
 {
-  const XdsDomain *x = a, *y = b;
-
-  return x->domid < y->domid ? -1 : x->domid > y->domid;
+  return by_domid (a, b);
 }
 
 void
 xds_engine_domains (XdsEngine *engine, const XdsDomainState *domains, gsize n)
 {
-  /* In order of their ids, so that a run can be repeated. */
-  g_autoptr (GList) known = g_list_sort (g_hash_table_get_values (engine->domains), compare_ids);
-  gboolean any = FALSE;
+  g_autoptr (GArray) changes = g_array_new (FALSE, FALSE, sizeof (XdsDomainState));
+  GHashTableIter iter;
+  gpointer value;
 
-  for (GList *l = known; l != NULL; l = l->next)
+  g_hash_table_iter_init (&iter, engine->domains);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      XdsDomain *domain = l->data;
-      const XdsDomainState probe = { .domid = domain->domid };
+      const XdsDomain *domain = value;
+      const XdsDomainState gone = { .domid = domain->domid, .dying = TRUE };
+      const XdsDomainState *state
+          = n > 0 ? bsearch (&gone, domains, n, sizeof gone, by_domid) : NULL;
 
-      any |= apply_state (engine, domain,
-                          n > 0 ? bsearch (&probe, domains, n, sizeof probe, by_domid) : NULL);
+      if (state == NULL)
+        state = &gone;
+      if (is_news (engine, domain, state))
+        g_array_append_vals (changes, state, 1);
     }
-  if (any)
-    xds_fire_domain (engine, "@releaseDomain", 0, TRUE, FALSE);
+  g_array_sort (changes, compare_states); /* so that a run can be repeated */
+  apply (engine, (const XdsDomainState *) changes->data, changes->len);
 }
 
 void
 xds_engine_domain_changed (XdsEngine *engine, guint domid, const XdsDomainState *state)
 {
-  XdsDomain *domain = xds_domain_find (engine, domid);
+  const XdsDomain *domain = xds_domain_find (engine, domid);
+  XdsDomainState change = { .domid = domid, .dying = TRUE };
 
-  if (domain != NULL && apply_state (engine, domain, state))
-    xds_fire_domain (engine, "@releaseDomain", domid, TRUE, FALSE);
+  if (state != NULL)
+    change = *state;
+  change.domid = domid;
+  if (domain != NULL && is_news (engine, domain, &change))
+    apply (engine, &change, 1);
 }

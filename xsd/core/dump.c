@@ -181,6 +181,8 @@ put_peer (Dump *dump, XdsPeer *peer)
 {
   const XdsRecordPeer record = {
     .id = peer->id,
+    .given = peer->given,
+    .taken = peer->taken,
     .conn_id = conn_id (dump, peer),
     .last_txn_id = peer->last_txn_id,
     .n_answers = peer->n_answers,
@@ -233,7 +235,7 @@ put_peers (Dump *dump, const XdsDumpHost *host, void *data)
   for (; peer != NULL; peer = peer->prev)
     {
       g_hash_table_insert (dump->ids, peer, GUINT_TO_POINTER (++n));
-      put_connection (dump, peer, host->handle != NULL ? host->handle (data, peer) : -1);
+      put_connection (dump, peer, host->handle != NULL ? host->handle (data, peer) : peer->handle);
       put_peer (dump, peer);
       put_watches (dump, peer);
     }
@@ -586,6 +588,7 @@ xds_engine_dump (XdsEngine *engine, const XdsDumpHost *host, void *data)
     .came = g_ptr_array_new (),
   };
 
+  xds_journal_settle (engine);
   xds_stream_out_heap (&out);
   xds_stream_put_header (&out, XDS_STREAM_VERSION_MAX);
   xds_stream_put_global (&out, &(XdsRecordGlobal){ host->socket_fd, host->evtchn_fd });

@@ -43,6 +43,7 @@ typedef struct
 typedef struct
 {
   guint64 id;
+  guint64 given, taken;
   guint32 conn_id;
   guint32 last_txn_id, n_answers, n_lost;
   guint32 n_conflicts, conflict_place;
@@ -75,3 +76,8 @@ typedef struct
 /* Of a node in a transaction: our flags, above the two of the format. */
 #define XDS_ACCESS_SHIFT 2
 #define XDS_ACCESS_BASE 0x4000 /* the snapshot has something under this name */
+
+/* load.c: all but the peers' transports, which are attached at last. */
+gboolean xds_load_state (XdsEngine *engine, const void *stream, gsize len, gboolean exact,
+                         char **ret_why);
+void xds_load_attach (XdsEngine *engine, XdsPeerLoaded loaded, void *data);

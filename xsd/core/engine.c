@@ -18,6 +18,7 @@ xds_engine_new (const XdsHost *host, void *data)
 
   engine->host = host;
   engine->host_data = data;
+  xds_journal_init (&engine->journal);
   engine->favour_after = FAVOUR_AFTER;
   engine->scratch = g_malloc (XDS_PAYLOAD_MAX);
   engine->domains = g_hash_table_new (NULL, NULL);
@@ -34,6 +35,7 @@ xds_engine_free (XdsEngine *engine)
 
   if (engine == NULL)
     return;
+  xds_engine_set_journal (engine, NULL);
   while (engine->peers != NULL)
     xds_peer_free (engine->peers);
   domains = g_hash_table_get_values (engine->domains);
@@ -46,6 +48,7 @@ xds_engine_free (XdsEngine *engine)
   g_free (engine->spare_in);
   g_free (engine->spare_out);
   g_free (engine->scratch);
+  xds_journal_clear (&engine->journal);
   g_free (engine);
 }
 
@@ -55,42 +58,73 @@ xds_engine_seed (guint64 seed)
   xds_name_hash_seed (seed);
 }
 
+static void
+set (XdsEngine *engine, XdsJournalSetting which, guint *setting, guint value)
+{
+  gboolean begun = xds_journal_begin_call (engine, XDS_RECORD_SET, which, value);
+
+  *setting = value;
+  xds_journal_end (engine, begun);
+}
+
 void
 xds_engine_set_store_domid (XdsEngine *engine, guint domid)
 {
-  engine->store_domid = domid;
+  set (engine, XDS_SET_STORE_DOMID, &engine->store_domid, domid);
 }
 
 void
 xds_engine_set_privileged_domid (XdsEngine *engine, guint domid)
 {
-  engine->privileged_domid = domid;
+  set (engine, XDS_SET_PRIVILEGED_DOMID, &engine->privileged_domid, domid);
 }
 
 void
 xds_engine_set_keep_orphans (XdsEngine *engine, gboolean keep)
 {
+  gboolean begun = xds_journal_begin_call (engine, XDS_RECORD_SET, XDS_SET_KEEP_ORPHANS, keep);
+
   engine->keep_orphans = keep;
+  xds_journal_end (engine, begun);
 }
 
 void
 xds_engine_set_favour_after (XdsEngine *engine, guint conflicts)
 {
-  engine->favour_after = conflicts;
+  set (engine, XDS_SET_FAVOUR_AFTER, &engine->favour_after, conflicts);
 }
 
 XdsPeer *
 xds_engine_add_socket_peer (XdsEngine *engine, const XdsSocketIdentity *identity)
 {
-  return xds_peer_new (engine, NULL, identity);
+  const XdsRecordSocket record = { .peer = engine->last_peer_id + 1, .identity = *identity };
+  gboolean begun = xds_journal_begin (engine, XDS_RECORD_ADD_SOCKET, &XDS_PART (record), 1);
+  XdsPeer *peer = xds_peer_new (engine, NULL, identity);
+
+  xds_journal_end (engine, begun);
+  return peer;
 }
 
 void
 xds_engine_remove_peer (XdsEngine *engine, XdsPeer *peer)
 {
-  (void) engine;
-  if (peer != NULL)
-    xds_peer_free (peer);
+  gboolean begun;
+
+  if (peer == NULL)
+    return;
+  begun = xds_journal_begin_call (engine, XDS_RECORD_REMOVE, peer->id, 0);
+  xds_peer_free (peer);
+  xds_journal_end (engine, begun);
+}
+
+XdsPeer *
+xds_engine_find_peer (XdsEngine *engine, guint64 id)
+{
+  XdsPeer *peer = engine->peers;
+
+  while (peer != NULL && peer->id != id)
+    peer = peer->next;
+  return peer;
 }
 
 /* --- time --- */
@@ -127,10 +161,15 @@ gboolean
 xds_engine_set_quota (XdsEngine *engine, const char *name, guint64 value)
 {
   int quota = xds_quota_from_name (name);
+  const XdsRecordText head = { value, strlen (name) + 1 };
+  gboolean begun;
 
   if (quota < 0)
     return FALSE;
+  begun = xds_journal_begin (engine, XDS_RECORD_QUOTA,
+                             (XdsSpan[]){ XDS_PART (head), { name, head.len } }, 2);
   engine->quotas.limit[quota] = value;
+  xds_journal_end (engine, begun);
   return TRUE;
 }
 
@@ -171,6 +210,8 @@ xds_engine_write (XdsEngine *engine, const char *text, const void *value, gsize 
 {
   XdsStore *store = &engine->store;
   XdsNode *node, *near;
+  XdsRecordText head;
+  gboolean begun;
   XdsSpan name;
   XdsPath path;
   gsize pos;
@@ -178,12 +219,17 @@ xds_engine_write (XdsEngine *engine, const char *text, const void *value, gsize 
   if (text[0] != '/' || len > XDS_PAYLOAD_MAX
       || xds_path_init (&path, text, strlen (text), 0, 0, XDS_PATH_NODE) != XDS_OK)
     return XDS_EINVAL;
+  head = (XdsRecordText){ path.len, path.len + 1 + len };
+  begun = xds_journal_begin (
+      engine, XDS_RECORD_WRITE,
+      (XdsSpan[]){ XDS_PART (head), { path.text, path.len + 1 }, { value, len } }, 3);
   node = xds_store_find (store, path.text, path.len, &near, &pos);
   if (node == NULL)
     for (node = near; xds_path_next (path.text, path.len, &pos, &name.data, &name.len);)
       node = xds_store_create (store, node, name.data, name.len, near->acl, NULL, 0);
   xds_store_set_value (store, node, value, len);
   xds_fire_node (engine, node, NULL);
+  xds_journal_end (engine, begun);
   return XDS_OK;
 }
 
@@ -204,7 +250,12 @@ xds_engine_read (XdsEngine *engine, const char *text, gsize *ret_len)
 void
 xds_engine_fire (XdsEngine *engine, const char *path)
 {
+  const XdsRecordText head = { 0, strlen (path) + 1 };
+  gboolean begun = xds_journal_begin (engine, XDS_RECORD_FIRE,
+                                      (XdsSpan[]){ XDS_PART (head), { path, head.len } }, 2);
+
   xds_fire_path (engine, path);
+  xds_journal_end (engine, begun);
 }
 
 /* --- figures --- */

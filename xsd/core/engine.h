@@ -38,6 +38,7 @@ typedef enum
   XDS_NOTICE_EVENTS_LOST, /* a reader did not read: what = path, used = number lost so far */
   XDS_NOTICE_PROTOCOL,    /* a peer broke the protocol: what = how */
   XDS_NOTICE_SNAPSHOT,    /* a transaction was doomed because it pinned too much: used, allowed */
+  XDS_NOTICE_REFUSED,     /* a request that had brought us down was not run: what = its payload */
 } XdsNoticeKind;
 
 typedef struct
@@ -103,6 +104,11 @@ typedef struct
   /* The store saw a domain come (introduced) or go for good, for whom ties things to it. */
   void (*domain_introduced) (void *data, guint domid);
   void (*domain_released) (void *data, guint domid);
+
+  /* The journal has no room for @need more bytes.  All that counts is in it, so this is the moment
+     for another base too: xds_engine_dump(), then xds_engine_set_journal() with another space, and
+     TRUE.  FALSE: nothing is recorded any more. */
+  gboolean (*journal_full) (void *data, gsize need);
 } XdsHost;
 
 /* --- life --- */
@@ -152,12 +158,17 @@ guint xds_peer_domid (XdsPeer *peer);     /* of a socket: the store domain's */
 guint64 xds_peer_id (XdsPeer *peer);      /* unique since the engine began */
 guint32 xds_peer_features (XdsPeer *peer); /* what a ring's server_features should say */
 const XdsSocketIdentity *xds_peer_identity (XdsPeer *peer); /* NULL for a ring */
+XdsPeer *xds_engine_find_peer (XdsEngine *engine, guint64 id); /* NULL: there is none */
+
+/* What the host needs to reach the peer again: a descriptor, a remote port; -1: it cannot. */
+void xds_peer_set_handle (XdsPeer *peer, gint32 handle);
 
 /* --- bytes in --- */
 
 /*
  * Where to put bytes of @peer, and how many fit.  No room (0) means: do not read now, the peer
- * has answers to take first, or requests to be served.
+ * has answers to take first, or requests to be served.  With a journal it is in there, behind what
+ * counts; it is good until another call, for whatever peer, that the journal has.
  */
 gsize xds_peer_input (XdsPeer *peer, guint8 **ret_room);
 
@@ -177,12 +188,16 @@ gboolean xds_peer_wants_input (XdsPeer *peer);
    ring that starts anew. */
 void xds_peer_reset (XdsPeer *peer);
 
+/* Forgets all of that too, and takes no bytes until it is reset: a ring that broke the rules of its
+   indices. */
+void xds_peer_give_up (XdsPeer *peer);
+
 /* --- bytes out --- */
 
 /* What to send, in one piece; 0 if there is nothing. Valid until the next call for this peer. */
 gsize xds_peer_output (XdsPeer *peer, const guint8 **ret_bytes);
 
-/* The first @n bytes of it were sent. */
+/* The first @n bytes of it were sent; 0 settles that none could be. */
 void xds_peer_drained (XdsPeer *peer, gsize n);
 
 /* --- events --- */
@@ -232,7 +247,7 @@ typedef struct
 {
   gint32 socket_fd, evtchn_fd; /* that the next process inherits; -1: none */
 
-  /* The descriptor of a socket, the local port of a ring.  NULL: there are none. */
+  /* The descriptor of a socket, the local port of a ring; NULL: as xds_peer_set_handle() said. */
   gint32 (*handle) (void *data, XdsPeer *peer);
 } XdsDumpHost;
 
@@ -249,6 +264,65 @@ typedef gboolean (*XdsPeerLoaded) (void *data, XdsPeer *peer, gint32 handle);
  */
 gboolean xds_engine_load (XdsEngine *engine, const void *stream, gsize len, XdsPeerLoaded loaded,
                           void *data, char **ret_why);
+
+/* --- the journal: what was done to the engine since a dump, to be done again --- */
+
+/* The least that a space must have; a call may need more. */
+#define XDS_JOURNAL_MIN 65536
+
+typedef struct
+{
+  guint64 position; /* in the whole journal: of the record that is made or replayed */
+  guint32 request;  /* number within its turn, from 1; 0: none has begun */
+  guint32 pad;
+} XdsJournalPlace;
+
+typedef struct
+{
+  guint8 *data; /* aligned to 8 */
+  gsize size;
+  guint64 position;    /* of data[0] in the whole journal; positions only grow */
+  guint64 *end;        /* bytes of data that count, those that did before included; stored last */
+  XdsJournalPlace *at; /* written before each request runs; cleared (0, 0) after the turn */
+} XdsJournalSpace;
+
+/*
+ * From now on what is done to @engine is written there, behind *end; NULL: no more.  @space is
+ * copied.  A turn counts when xds_peer_serve() returns, any other call when it returns; before, no
+ * effect of it has left the engine.  But a turn that only read counts no sooner than something
+ * else, or than xds_peer_drained() was told of less than all its output; when all was taken it is
+ * forgotten, since done again it would answer the same.
+ *
+ * In a callback the host may call of the engine what only looks, and for its own peer
+ * xds_peer_reset(), xds_peer_give_up() and xds_peer_set_handle(); nothing that is recorded else.
+ */
+void xds_engine_set_journal (XdsEngine *engine, const XdsJournalSpace *space);
+
+/* How many bytes the peer gave and took in all, as the journal has them. */
+guint64 xds_peer_given (XdsPeer *peer);
+guint64 xds_peer_taken (XdsPeer *peer);
+
+typedef struct
+{
+  const guint8 *data; /* aligned to 8 */
+  gsize len;
+  guint64 position;
+} XdsJournalPiece;
+
+/*
+ * Fills an @engine that is as new from a dump (@base_len 0: there is none) and what the journal
+ * has since, then calls @loaded for each peer that is left, with the handle that was set last, as
+ * xds_engine_load() does.  No callback of the host is called before.  FALSE with (transfer full)
+ * *ret_why: such a record cannot be, or a turn gave another number of bytes than it did; the engine
+ * is of no use then.  @at (nullable) says all the time where we are.
+ */
+gboolean xds_engine_recover (XdsEngine *engine, const void *base, gsize base_len,
+                             const XdsJournalPiece *pieces, guint n_pieces, XdsJournalPlace *at,
+                             XdsPeerLoaded loaded, void *data, char **ret_why);
+
+/* The request there brought us down: it is answered EIO instead of run, now and when it is
+   replayed.  Before xds_engine_recover(). */
+void xds_engine_refuse (XdsEngine *engine, const XdsJournalPlace *place);
 
 /* --- figures --- */
 

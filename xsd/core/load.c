@@ -16,12 +16,9 @@
 typedef struct
 {
   XdsEngine *engine;
-  XdsPeerLoaded loaded;
-  void *data;
+  gboolean exact;       /* it is the base of a journal: all has to be as it was */
   gboolean native;      /* our own records are in this host's byte order */
   GHashTable *peers;    /* (owned) number of a connection -> its peer */
-  GHashTable *handles;  /* (owned) the same -> what the host knows it by */
-  GPtrArray *order;     /* (owned) (element-type XdsPeer) as they came */
   const char *reason;   /* (static) why a record cannot be */
 } Load;
 
@@ -136,7 +133,6 @@ load_connection (Load *load, const XdsRecord *record)
   const XdsRecordConnection *connection = &record->connection;
   const XdsSocketIdentity nobody = { 0 };
   gboolean is_ring = connection->kind == XDS_RECORD_RING;
-  gint32 handle = is_ring ? (gint32) connection->port : connection->socket_fd;
   gpointer key = GUINT_TO_POINTER (connection->id);
   XdsPeer *peer;
 
@@ -152,9 +148,8 @@ load_connection (Load *load, const XdsRecord *record)
   xds_peer_load_input (peer, connection->in.data, connection->in.len);
   xds_peer_load_output (peer, connection->out.data, connection->out.len);
   peer->cut = connection->resp_len;
+  peer->handle = is_ring ? (gint32) connection->port : connection->socket_fd;
   g_hash_table_insert (load->peers, key, peer);
-  g_hash_table_insert (load->handles, peer, GINT_TO_POINTER (handle));
-  g_ptr_array_add (load->order, peer);
   return TRUE;
 }
 
@@ -178,6 +173,8 @@ load_peer (Load *load, const XdsRecord *record)
   peer->conflict_place = state.conflict_place;
   peer->identity = (XdsSocketIdentity){ state.pid, state.uid, state.gid };
   peer->failed = state.failed != 0;
+  peer->given = state.given;
+  peer->taken = state.taken;
   return TRUE;
 }
 
@@ -536,22 +533,42 @@ load_records (Load *load, const void *stream, gsize len, char **ret_why)
   return TRUE;
 }
 
-/* Charges what transactions hold, and lets the host reach its peers. */
+/* Charges what transactions hold. */
 static void
-settle (Load *load)
+settle (XdsEngine *engine)
 {
-  for (XdsSnapshot *s = load->engine->store.history.newest, *older; s != NULL; s = older)
+  for (XdsSnapshot *s = engine->store.history.newest, *older; s != NULL; s = older)
     {
       older = s->older;
       xds_txn_recharge (xds_txn_of_snapshot (s));
     }
-  for (guint i = 0; i < load->order->len; i++)
-    {
-      XdsPeer *peer = load->order->pdata[i];
-      XdsDomain *domain = peer->domain;
-      gint32 handle = GPOINTER_TO_INT (g_hash_table_lookup (load->handles, peer));
+}
 
-      if (load->loaded == NULL || load->loaded (load->data, peer, handle))
+gboolean
+xds_load_state (XdsEngine *engine, const void *stream, gsize len, gboolean exact, char **ret_why)
+{
+  Load load = { .engine = engine, .exact = exact, .peers = g_hash_table_new (NULL, NULL) };
+  gboolean done = load_records (&load, stream, len, ret_why);
+
+  if (done)
+    settle (engine);
+  g_hash_table_unref (load.peers);
+  return done;
+}
+
+void
+xds_load_attach (XdsEngine *engine, XdsPeerLoaded loaded, void *data)
+{
+  XdsPeer *peer = engine->peers, *newer;
+
+  while (peer != NULL && peer->next != NULL)
+    peer = peer->next;
+  for (; peer != NULL; peer = newer)
+    {
+      XdsDomain *domain = peer->domain;
+
+      newer = peer->prev;
+      if (loaded == NULL || loaded (data, peer, peer->handle))
         continue;
       xds_peer_free (peer);
       if (domain != NULL)
@@ -563,20 +580,8 @@ gboolean
 xds_engine_load (XdsEngine *engine, const void *stream, gsize len, XdsPeerLoaded loaded,
                  void *data, char **ret_why)
 {
-  Load load = {
-    .engine = engine,
-    .loaded = loaded,
-    .data = data,
-    .peers = g_hash_table_new (NULL, NULL),
-    .handles = g_hash_table_new (NULL, NULL),
-    .order = g_ptr_array_new (),
-  };
-  gboolean done = load_records (&load, stream, len, ret_why);
-
-  if (done)
-    settle (&load);
-  g_hash_table_unref (load.peers);
-  g_hash_table_unref (load.handles);
-  g_ptr_array_unref (load.order);
-  return done;
+  if (!xds_load_state (engine, stream, len, FALSE, ret_why))
+    return FALSE;
+  xds_load_attach (engine, loaded, data);
+  return TRUE;
 }

@@ -233,13 +233,12 @@ control_memreport (XdsRequest *request, const char *const *args, GString *answer
       append_memory (engine, answer);
       return XDS_OK;
     }
-  if (args[1] != NULL || engine->host->control == NULL)
+  if (args[1] != NULL)
     return XDS_EINVAL;
   report = g_string_new (NULL);
   append_memory (engine, report);
-  return engine->host->control (
-      engine->host_data, request->peer,
-      (const char *[]){ "memreport", args[0], report->str, NULL }, answer);
+  return xds_ask_control (engine, request->peer,
+                          (const char *[]){ "memreport", args[0], report->str, NULL }, answer);
 }
 
 static XdsStatus control_help (XdsRequest *request, const char *const *args, GString *answer);
@@ -281,14 +280,12 @@ run_control (XdsRequest *request, const char *const *args, GString *answer)
   for (guint i = 0; i < G_N_ELEMENTS (controls); i++)
     if (g_str_equal (controls[i].name, args[0]) && controls[i].handler != NULL)
       return controls[i].handler (request, args + 1, answer);
-  if (engine->host->control == NULL)
-    return XDS_EINVAL;
-  return engine->host->control (engine->host_data, request->peer, args, answer);
+  return xds_ask_control (engine, request->peer, args, answer);
 }
 
 /* An answer has a bound: whole lines that fit, and how many there would have been. */
-static void
-cut (GString *answer)
+void
+xds_control_cut (GString *answer)
 {
   guint dropped = 0;
 
@@ -323,7 +320,7 @@ xds_op_control (XdsRequest *request)
   status = run_control (request, (const char *const *) args->pdata, answer);
   if (status != XDS_OK)
     return status;
-  cut (answer);
+  xds_control_cut (answer);
   xds_request_reply_text (request, answer->len > 0 ? answer->str : "");
   return XDS_OK;
 }

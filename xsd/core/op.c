@@ -191,6 +191,33 @@ settle (XdsEngine *engine)
     xds_txn_recharge (xds_txn_of_snapshot (newest));
 }
 
+static gboolean
+is_pure (const XdsMsgHeader *header)
+{
+  return header->type < XDS_OP_MAX && header->tx_id == 0
+         && (table[header->type].flags & XDS_OP_PURE) != 0;
+}
+
+/* Not all of it at once: the path's buffer is large and is written before it is read. */
+static inline void
+init_request (XdsRequest *request, XdsPeer *peer, const XdsMsgHeader *header, const char *payload)
+{
+  XdsEngine *engine = peer->engine;
+
+  request->engine = engine;
+  request->peer = peer;
+  request->header = *header;
+  request->payload = (XdsSpan){ payload, header->len };
+  request->txn = NULL;
+  request->reply = NULL;
+  request->reply_len = 0;
+  request->fresh = NULL;
+  request->path.len = request->path.skip = 0;
+  request->path.text[0] = '\0';
+  engine->statistics.requests++;
+  engine->op = xds_op_name (header->type);
+}
+
 void
 xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload)
 {
@@ -198,25 +225,46 @@ xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload)
   XdsRequest request;
   XdsStatus status;
 
-  /* Not all of it at once: the path's buffer is large and is written before it is read. */
-  request.engine = engine;
-  request.peer = peer;
-  request.header = *header;
-  request.payload = (XdsSpan){ payload, header->len };
-  request.txn = NULL;
-  request.reply = NULL;
-  request.reply_len = 0;
-  request.fresh = NULL;
-  request.path.len = request.path.skip = 0;
-  request.path.text[0] = '\0';
-
-  engine->statistics.requests++;
-  engine->op = xds_op_name (header->type);
+  init_request (&request, peer, header, payload);
   status = run (&request);
   answer (&request, status);
   if (request.fresh != NULL)
     fire_fresh (&request);
   trace (&request, status);
-  settle (engine);
+  if (!is_pure (header))
+    {
+      engine->journal.pure = FALSE;
+      settle (engine);
+    }
+  engine->op = NULL;
+}
+
+/* NULs as "|", what else is no text as in C. */
+static char *
+printable (const char *bytes, gsize len)
+{
+  GString *text = g_string_sized_new (len);
+
+  for (gsize i = 0; i < len; i++)
+    if (bytes[i] == '\0')
+      g_string_append_c (text, '|');
+    else if (g_ascii_isprint (bytes[i]) && bytes[i] != '\\')
+      g_string_append_c (text, bytes[i]);
+    else
+      g_string_append_printf (text, "\\%03o", (guchar) bytes[i]);
+  return g_string_free (text, FALSE);
+}
+
+void
+xds_op_refuse (XdsPeer *peer, const XdsMsgHeader *header, const char *payload)
+{
+  XdsEngine *engine = peer->engine;
+  g_autofree char *text = printable (payload, header->len);
+  XdsRequest request;
+
+  init_request (&request, peer, header, payload);
+  xds_engine_notice (engine, XDS_NOTICE_REFUSED, peer, xds_peer_domid (peer), text, NULL, 0, 0);
+  answer (&request, XDS_EIO);
+  trace (&request, XDS_EIO);
   engine->op = NULL;
 }

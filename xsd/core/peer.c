@@ -113,6 +113,7 @@ xds_peer_new (XdsEngine *engine, XdsDomain *domain, const XdsSocketIdentity *ide
   peer->domain = domain;
   peer->account = xds_account_ref (&engine->quotas, domid);
   peer->id = ++engine->last_peer_id;
+  peer->handle = -1;
   peer->privileged = domain == NULL || xds_domid_privileged (engine, domid);
   if (identity != NULL)
     peer->identity = *identity;
@@ -132,8 +133,8 @@ held_free (XdsHeld *held)
   g_free (held);
 }
 
-void
-xds_peer_reset (XdsPeer *peer)
+static void
+forget (XdsPeer *peer)
 {
   xds_peer_drop_txns (peer);
   xds_peer_drop_watches (peer);
@@ -148,11 +149,30 @@ xds_peer_reset (XdsPeer *peer)
 }
 
 void
+xds_peer_reset (XdsPeer *peer)
+{
+  gboolean begun = xds_journal_begin_call (peer->engine, XDS_RECORD_RESET, peer->id, 0);
+
+  forget (peer);
+  xds_journal_end (peer->engine, begun);
+}
+
+void
+xds_peer_give_up (XdsPeer *peer)
+{
+  gboolean begun = xds_journal_begin_call (peer->engine, XDS_RECORD_GIVE_UP, peer->id, 0);
+
+  forget (peer);
+  peer->failed = TRUE;
+  xds_journal_end (peer->engine, begun);
+}
+
+void
 xds_peer_free (XdsPeer *peer)
 {
   XdsEngine *engine = peer->engine;
 
-  xds_peer_reset (peer);
+  forget (peer);
   if (peer->prev != NULL)
     peer->prev->next = peer->next;
   else
@@ -171,7 +191,7 @@ xds_peer_fail (XdsPeer *peer, guint ring_error, const char *what)
 {
   XdsEngine *engine = peer->engine;
 
-  xds_peer_reset (peer);
+  forget (peer);
   peer->failed = TRUE;
   xds_engine_notice (engine, XDS_NOTICE_PROTOCOL, peer, xds_peer_domid (peer), what, NULL, 0, 0);
   if (engine->host->peer_failed != NULL)
@@ -179,6 +199,27 @@ xds_peer_fail (XdsPeer *peer, guint ring_error, const char *what)
 }
 
 /* --- who it is --- */
+
+void
+xds_peer_set_handle (XdsPeer *peer, gint32 handle)
+{
+  gboolean begun = xds_journal_begin_call (peer->engine, XDS_RECORD_HANDLE, peer->id, handle);
+
+  peer->handle = handle;
+  xds_journal_end (peer->engine, begun);
+}
+
+guint64
+xds_peer_given (XdsPeer *peer)
+{
+  return peer->given;
+}
+
+guint64
+xds_peer_taken (XdsPeer *peer)
+{
+  return peer->taken;
+}
 
 void
 xds_peer_set_data (XdsPeer *peer, void *data)
@@ -262,13 +303,12 @@ xds_peer_wants_input (XdsPeer *peer)
   return !peer->failed && peer->in.end - peer->in.start < XDS_PEER_INPUT && takes_answers (peer);
 }
 
-gsize
-xds_peer_input (XdsPeer *peer, guint8 **ret_room)
+/* The room in the peer's own buffer. */
+static gsize
+own_room (XdsPeer *peer, guint8 **ret_room)
 {
   XdsBuffer *in = &peer->in;
 
-  if (!xds_peer_wants_input (peer))
-    return 0;
   if (in->data == NULL)
     {
       in->data = g_steal_pointer (&peer->engine->spare_in);
@@ -286,9 +326,31 @@ xds_peer_input (XdsPeer *peer, guint8 **ret_room)
   return in->capacity - in->end;
 }
 
+gsize
+xds_peer_input (XdsPeer *peer, guint8 **ret_room)
+{
+  gsize most = XDS_PEER_INPUT - (peer->in.end - peer->in.start);
+  guint8 *room;
+
+  if (!xds_peer_wants_input (peer))
+    return 0;
+  room = xds_journal_room (peer, &most);
+  if (room == NULL)
+    return own_room (peer, ret_room);
+  *ret_room = room;
+  return most;
+}
+
 void
 xds_peer_filled (XdsPeer *peer, gsize n)
 {
+  const guint8 *bytes = xds_journal_filled (peer, n);
+
+  if (bytes != NULL && n > 0)
+    {
+      xds_peer_load_input (peer, bytes, n);
+      return;
+    }
   g_assert (n <= peer->in.capacity - peer->in.end);
   peer->in.end += n;
   if (peer->in.end == peer->in.start)
@@ -317,6 +379,7 @@ serve_one (XdsPeer *peer)
 {
   XdsBuffer *in = &peer->in;
   XdsMsgHeader header;
+  const char *payload;
 
   switch (peek_request (in, &header))
     {
@@ -328,26 +391,53 @@ serve_one (XdsPeer *peer)
     case XDS_MSG_WHOLE:
       break;
     }
-  xds_op_run (peer, &header, (const char *) in->data + in->start + sizeof header);
+  payload = (const char *) in->data + in->start + sizeof header;
+  if (xds_journal_begin_request (peer->engine))
+    xds_op_refuse (peer, &header, payload);
+  else
+    xds_op_run (peer, &header, payload);
   in->start += sizeof header + header.len;
   return TRUE;
+}
+
+static void
+finish_turn (XdsPeer *peer)
+{
+  peer->serving = FALSE;
+  if (peer->in.start == peer->in.end)
+    release_input (peer);
+  charge_output (peer);
 }
 
 gboolean
 xds_peer_serve (XdsPeer *peer, guint budget)
 {
-  gboolean more;
+  gboolean recorded = xds_journal_begin_turn (peer), more;
 
   peer->told = FALSE;
   peer->serving = TRUE;
-  while (budget > 0 && !peer->failed && takes_answers (peer) && serve_one (peer))
+  while (budget > 0 && !peer->failed && takes_answers (peer)
+         && xds_journal_may_go_on (peer->engine) && serve_one (peer))
     budget--;
-  peer->serving = FALSE;
   more = takes_answers (peer) && has_request (peer);
-  if (peer->in.start == peer->in.end)
-    release_input (peer);
-  charge_output (peer);
+  finish_turn (peer);
+  if (recorded)
+    xds_journal_end_turn (peer);
   return more;
+}
+
+gboolean
+xds_peer_redo (XdsPeer *peer, guint n, gboolean failed)
+{
+  guint done = 0;
+
+  peer->serving = TRUE;
+  while (done < n && !peer->failed && takes_answers (peer) && serve_one (peer))
+    done++;
+  if (failed && done == n && !peer->failed && serve_one (peer))
+    done++;
+  finish_turn (peer);
+  return done == n && peer->failed == failed;
 }
 
 /* --- output --- */
@@ -361,6 +451,7 @@ xds_peer_answer (XdsPeer *peer, const XdsMsgHeader *header, const void *payload,
   answer.len = len;
   put (put (at, &answer, sizeof answer), payload, len);
   peer->out.end += sizeof answer + len;
+  peer->engine->made += sizeof answer + len;
   peer->n_answers++;
 }
 
@@ -372,6 +463,7 @@ append_event (XdsPeer *peer, const void *path, gsize path_len, const void *token
 
   put (put (put (at, &header, sizeof header), path, path_len), token, token_len);
   peer->out.end += sizeof header + header.len;
+  peer->engine->made += sizeof header + header.len;
 }
 
 static void
@@ -518,8 +610,10 @@ void
 xds_peer_drained (XdsPeer *peer, gsize n)
 {
   XdsBuffer *out = &peer->out;
+  gboolean begun;
 
   g_assert (n <= out->end - out->start);
+  begun = xds_journal_begin_drained (peer, n);
   peer->told = FALSE;
   if (n == out->end - out->start)
     release_output (peer);
@@ -528,6 +622,7 @@ xds_peer_drained (XdsPeer *peer, gsize n)
   if (peer->held != NULL)
     release_held (peer);
   charge_output (peer);
+  xds_journal_end (peer->engine, begun);
 }
 
 /* --- from and to a dump --- */
@@ -551,9 +646,9 @@ xds_peer_load_input (XdsPeer *peer, const void *bytes, gsize len)
 
   if (len == 0)
     return;
-  g_assert (xds_peer_input (peer, &room) >= len);
+  g_assert (own_room (peer, &room) >= len);
   memcpy (room, bytes, len);
-  xds_peer_filled (peer, len);
+  peer->in.end += len;
 }
 
 void

@@ -41,6 +41,7 @@ struct XdsPeer
   void *data;          /* (unowned) the host's */
   XdsPeer *prev, *next;
   guint64 id;
+  guint64 given, taken; /* bytes in all, as the journal has them */
   XdsBuffer in, out;
   XdsHeld *held;      /* (owned) (nullable) */
   XdsWatch *watches;  /* (owned) newest first */
@@ -56,6 +57,7 @@ struct XdsPeer
   guint32 n_conflicts, conflict_place; /* of its transactions: in a row, and where last */
   guint64 losing_since; /* as the engine's n_losers counts; 0: it is not */
   XdsSocketIdentity identity;
+  gint32 handle; /* what the host reaches it by; -1: nothing */
   guint privileged : 1;
   guint serving : 1;
   guint told : 1;   /* the host knows that there is something to do */
@@ -98,6 +100,10 @@ XdsWatch *xds_peer_add_watch (XdsPeer *peer, const XdsPath *path, const char *to
 void xds_peer_free_watch (XdsPeer *peer, XdsWatch *watch);
 void xds_peer_drop_watches (XdsPeer *peer);
 void xds_peer_drop_txns (XdsPeer *peer);
+
+/* A turn that was: just @n requests, the last of which may have been what it failed by.  FALSE: it
+   goes another way now. */
+gboolean xds_peer_redo (XdsPeer *peer, guint n, gboolean failed);
 
 /* Whom permissions are checked for. */
 guint xds_peer_actor (const XdsPeer *peer);

@@ -5,6 +5,7 @@
  * The engine from inside: what the operations share.
  */
 
+#include "xsd/core/journal.h"
 #include "xsd/core/peer.h"
 #include "xsd/wire/msg.h"
 #include "xsd/wire/op-number.h"
@@ -49,6 +50,8 @@ struct XdsEngine
   guint32 spare_out_capacity;
   const char *op;  /* (nullable) that is under way */
   guint8 *scratch; /* (owned) XDS_PAYLOAD_MAX bytes: answers are put together here */
+  guint64 made;    /* bytes of output so far, whoever's */
+  XdsJournal journal;
   XdsStatistics statistics;
 };
 
@@ -76,10 +79,13 @@ enum
 {
   XDS_OP_PRIVILEGED = 1 << 0, /* EACCES for others */
   XDS_OP_NO_TXN_ID = 1 << 1,  /* tx_id of the header means nothing */
+  XDS_OP_PURE = 1 << 2,       /* outside of a transaction it changes nothing, whatever it answers */
 };
 
 /* op.c */
 void xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload);
+/* Answers EIO instead, and tells the host. */
+void xds_op_refuse (XdsPeer *peer, const XdsMsgHeader *header, const char *payload);
 XdsStatus xds_request_path (XdsRequest *request, XdsSpan text, XdsPathFlags flags);
 void xds_request_reply_text (XdsRequest *request, const char *text);
 /* The first @n bytes of the engine's scratch, which the handler has filled. */
@@ -89,6 +95,9 @@ void xds_request_reply_scratch (XdsRequest *request, gsize n);
 XdsStatus xds_request_over_quota (XdsRequest *request, XdsQuota quota, guint64 used);
 /* May the peer's account reach @total?  XDS_OK, or what to answer, told and logged. */
 XdsStatus xds_request_check (XdsRequest *request, XdsQuota quota, guint64 total);
+
+/* op-control.c: cuts @answer to what fits into one. */
+void xds_control_cut (GString *answer);
 
 /* --- fire.c --- */
 
@@ -117,6 +126,8 @@ gboolean xds_domid_resident (const XdsEngine *engine, guint domid);
 /* May do everything: those two, and the one that was set. */
 gboolean xds_domid_privileged (const XdsEngine *engine, guint domid);
 void xds_domain_free (XdsEngine *engine, XdsDomain *domain);
+/* What the hypervisor says of domains that we know, in order of their ids; dying: or gone. */
+void xds_domain_apply (XdsEngine *engine, const XdsDomainState *changes, gsize n);
 
 /* A limit was met: tells the host. */
 void xds_engine_notice (XdsEngine *engine, XdsNoticeKind kind, XdsPeer *peer, guint domid,

@@ -264,6 +264,11 @@ describe (const XdsNotice *notice)
       return g_strdup_printf ("a transaction of domain %u will fail: it keeps %" G_GUINT64_FORMAT
                               " bytes of old state, %" G_GUINT64_FORMAT " are allowed",
                               notice->domid, notice->used, notice->allowed);
+    case XDS_NOTICE_REFUSED:
+      return g_strdup_printf ("a request of domain %u brought the server down; it was answered EIO "
+                              "instead of run again: %s \"%s\"; please report it",
+                              notice->domid, notice->op != NULL ? notice->op : "unknown",
+                              notice->what);
     }
   g_assert_not_reached ();
 }
