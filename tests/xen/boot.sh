@@ -12,9 +12,11 @@
 #
 # A scenario says what it needs in comments of the form "# xds-NAME: VALUE":
 #   daemon     as -d; "xenstored" and "oxenstored" are the stock ones
+#   program    of the build folder's tests, to be in /xds
 #   seconds    for the whole run (default 300)
 #   memory     of the machine, MB (default 1536)
 #   dom0       dom0's memory, MB (default 768)
+#   layers     of dom0's root, see host.sh
 #   store-domain "yes": the image of a domain that serves the store is in /store
 #   tiny       "yes": it has no sense without the tiny guest
 #   xen        more words for Xen's command line
@@ -95,7 +97,7 @@ installed_tree ()
       file=lib/x86_64-linux-gnu/${library##*/}
       [ -e "$XDS_XEN_WORK/dom0/$file" ] || [ -e "$root/$file" ] || cp -L "$library" "$root/$file"
     done
-  overlays=("$root" ${overlays[@]+"${overlays[@]}"})
+  overlays=("${layers[@]/#/$XDS_XEN_WORK/layer-}" "$root" ${overlays[@]+"${overlays[@]}"})
 }
 
 # daemon_path: "xenstored" and "oxenstored" are the stock ones; ours is where it was installed.
@@ -108,13 +110,13 @@ daemon_path ()
   esac
 }
 
-# tiny_guest: where this compiler makes no 32-bit programs, the scenarios that want it cannot run.
+# tiny_guest: at 4 MB, since at 1 MB is the firmware of HVM guests.  Where this compiler makes no 32-bit programs, the scenarios that want it cannot run.
 tiny_guest ()
 {
   mkdir -p "$run/tiny/guest"
   "${CC:-cc}" -m32 -std=gnu11 -O1 -Wall -ffreestanding -fno-pic -fno-stack-protector \
     -fno-asynchronous-unwind-tables -mno-sse -mno-mmx -nostdlib -static -no-pie \
-    -Wl,-e,tiny_start,-Ttext-segment=0x100000,--build-id=none -o "$run/tiny/guest/tiny" \
+    -Wl,-e,tiny_start,-Ttext-segment=0x400000,--build-id=none -o "$run/tiny/guest/tiny" \
     "$here/guest/tiny.c" >"$logs/tiny.log" 2>&1 \
     && overlays+=("$run/tiny")
 }
@@ -133,7 +135,7 @@ store_domain ()
 # layer: a second initramfs archive; the kernel unpacks both, one over the other.
 layer ()
 {
-  local root=$run/layer overlay variable
+  local root=$run/layer overlay variable program
 
   mkdir -p "$root/xds"
   for overlay in "${overlays[@]}"; do
@@ -142,6 +144,9 @@ layer ()
   cp "$here/dom0/lib.sh" "$root/xds/"
   cp "$here"/*.xen "$root/xds/"
   cp "$scenario" "$root/xds/scenario"
+  program=$(said program '')
+  [ -z "$program" ] || "$top_builddir/libtool" --quiet --mode=install \
+    install "$top_builddir/tests/$program" "$root/xds/" >"$logs/program.log" 2>&1
   for variable in "DAEMON=$(daemon_path "$daemon")" ${variables[@]+"${variables[@]}"}; do
     printf 'export %s=%q\n' "${variable%%=*}" "${variable#*=}"
   done >"$root/xds/environment"
@@ -208,7 +213,8 @@ logs=$XDS_XEN_WORK/logs/$name
 mkdir -p "$logs"
 exec 9>"$XDS_XEN_LOCK"
 flock 9
-bash "$here/host.sh" "$XDS_XEN_WORK" 2>"$logs/host.log" \
+read -ra layers < <(said layers '')
+bash "$here/host.sh" "$XDS_XEN_WORK" ${layers[@]+"${layers[@]}"} 2>"$logs/host.log" \
   || { sed 's/^/# /' "$logs/host.log"; bail_out 'the emulated host could not be made'; }
 run=$(mktemp -d "$XDS_XEN_WORK/run.XXXXXX")
 trap 'rm -rf "$run"' EXIT

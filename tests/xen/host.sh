@@ -5,7 +5,12 @@
 # dom0's root and a guest's as initramfs archives.  Nothing is installed and nothing is run of what
 # is unpacked, so it needs no root.  A second run with nothing changed does nothing.
 #
-#   host.sh WORK      makes WORK/xen, WORK/vmlinux, WORK/dom0.cpio; downloads stay in WORK/debs
+#   host.sh WORK [LAYER...]
+#
+# makes WORK/xen, WORK/vmlinux, WORK/dom0.cpio, and for each layer the folder WORK/layer-LAYER, to be
+# laid over dom0's root; downloads stay in WORK/debs.  Layers are what few scenarios need:
+#   hvm       the device model and firmware of HVM guests
+#   systemd   systemd, to be dom0's PID 1
 #
 # The kernel is unpacked here, once: neither Xen nor libxenguest has to do it under emulation, at
 # every boot.  Guests' kernel and initramfs are in dom0's root, below /guest.
@@ -13,9 +18,10 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -eq 1 ] || { echo "usage: ${0##*/} WORK" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "usage: ${0##*/} WORK [LAYER...]" >&2; exit 2; }
 mkdir -p "$1"
 work=$(cd "$1" && pwd)
+shift
 version=4.17
 tools=usr/lib/xen-$version/bin
 clients=(xenstore xenstore-chmod xenstore-exists xenstore-list xenstore-ls xenstore-read
@@ -26,6 +32,15 @@ packages=("xen-hypervisor-$version-amd64" "xen-utils-$version" xen-utils-common 
   libselinux1 libtinfo6 libuuid1 libxencall1 libxendevicemodel1 libxenevtchn1
   libxenforeignmemory1 libxengnttab1 libxenhypfs1 "libxenmisc$version" libxenstore4
   libxentoolcore1 libxentoollog1 libyajl2 libzstd1 zlib1g)
+# shellcheck disable=SC2034 # named by layer
+hvm_packages=(qemu-system-xen qemu-system-data ipxe-qemu seabios libcap2 libdw1 libelf1 libfdt1
+  libgstreamer-plugins-base1.0-0 libgstreamer1.0-0 libjpeg62-turbo liblz4-1 libopus0 liborc-0.4-0
+  libpixman-1-0 libsasl2-2 libspice-server1 libssl3 libstdc++6 libudev1 libunwind8 libusb-1.0-0)
+# shellcheck disable=SC2034
+systemd_packages=(systemd libsystemd-shared libsystemd0 libacl1 libapparmor1 libargon2-1 libaudit1
+  libcap-ng0 libcap2 libcrypt1 libcryptsetup12 libdevmapper1.02.1 libfdisk1 libgcrypt20
+  libgpg-error0 libip4tc2 libjson-c5 libkmod2 liblz4-1 libp11-kit0 libpam0g libseccomp2 libssl3
+  libudev1 mount)
 
 say ()
 {
@@ -68,16 +83,23 @@ download ()
     || { cat "$work/apt.log" >&2; die 'apt-get could not download: is there a network?'; }
 }
 
-# unpack: all packages into one tree; of the kernel's only what is used, since it is big.
+# unpack PACKAGE...: into one tree.
 unpack ()
 {
   local package
 
-  rm -rf "$work/tree" "$work/kernel"
-  mkdir -p "$work/tree" "$work/kernel"
-  for package in "${packages[@]}"; do
+  rm -rf "$work/tree"
+  mkdir -p "$work/tree"
+  for package in "$@"; do
     dpkg-deb -x "$(deb "$package")" "$work/tree"
   done
+}
+
+# unpack_modules: of the kernel's package only what is used, since it is big.
+unpack_modules ()
+{
+  rm -rf "$work/kernel"
+  mkdir -p "$work/kernel"
   dpkg-deb --fsys-tarfile "$(deb "$kernel")" | tar -x -C "$work/kernel" --wildcards \
     './boot/vmlinuz-*' '*/xenfs.ko' '*/xen-*.ko' '*/drivers/block/loop.ko'
 }
@@ -248,6 +270,65 @@ make_dom0 ()
   pack "$root" "$work/dom0.cpio"
 }
 
+# --- layers ---
+
+fill_hvm ()
+{
+  local root=$1 name
+
+  mkdir -p "$root/usr/lib/xen-$version/boot" "$root/usr/libexec" "$root/usr/share/seabios" \
+    "$root/usr/share/qemu/keymaps"
+  cp "$work/tree/usr/lib/xen-$version/boot/hvmloader" "$root/usr/lib/xen-$version/boot/"
+  cp "$work/tree/usr/libexec/xen-qemu-system-i386" "$root/usr/libexec/"
+  cp "$work/tree/usr/share/seabios/bios-256k.bin" "$root/usr/share/seabios/"
+  cp "$work"/tree/usr/share/qemu/linuxboot*.bin "$root/usr/share/qemu/"
+  # The device model takes the one with DMA, and gives guests of Xen no DMA for it.
+  for name in multiboot multiboot_dma; do
+    cp "$work/tree/usr/share/qemu/multiboot.bin" "$root/usr/share/qemu/$name.bin"
+  done
+  cp "$work/tree/usr/share/qemu/keymaps/en-us" "$root/usr/share/qemu/keymaps/"
+}
+
+# Only what a host needs to start: no login, no network, no devices.
+fill_systemd ()
+{
+  local root=$1 name
+
+  mkdir -p "$root"/{bin,etc/systemd,lib,usr/lib}
+  for name in systemctl journalctl systemd-tmpfiles systemd-notify mount umount; do
+    cp "$work/tree/bin/$name" "$root/bin/"
+  done
+  cp -a "$work/tree/lib/systemd" "$root/lib/"
+  cp -a "$work/tree/usr/lib/systemd" "$work/tree/usr/lib/tmpfiles.d" "$root/usr/lib/"
+  rm -rf "$root/lib/systemd/system"/{sysinit,multi-user,local-fs,timers,sockets,graphical}.target.wants
+  mkdir -p "$root/lib/systemd/system"/{sysinit,sockets}.target.wants
+  ln -s ../systemd-journald.service "$root/lib/systemd/system/sysinit.target.wants/"
+  for name in systemd-journald systemd-journald-dev-log; do
+    ln -s "../$name.socket" "$root/lib/systemd/system/sockets.target.wants/"
+  done
+  ln -sf multi-user.target "$root/lib/systemd/system/default.target"
+}
+
+# make_layer NAME: what fill_NAME puts there, and the libraries of it that dom0 has not.
+make_layer ()
+{
+  local name=$1 root=$work/new-layer file files
+  local -n more=$1_packages
+
+  rm -rf "$root"
+  mkdir -p "$root"
+  download "${more[@]}"
+  unpack "${packages[@]}" "${more[@]}"
+  "fill_$name" "$root"
+  mapfile -t files < <(elves "$root")
+  put_libraries "$root" "${files[@]}"
+  for file in "$root"/lib/x86_64-linux-gnu/* "$root"/lib64/*; do
+    [ ! -e "$work/dom0/${file#"$root/"}" ] || rm "$file"
+  done
+  rm -rf "$work/tree"
+  mv "$root" "$work/layer-$name"
+}
+
 # --- all of it ---
 
 # What the result depends on: a change of one makes it anew.
@@ -267,13 +348,18 @@ if [ -z "$kernel" ] && [ "$(id -u)" -eq 0 ]; then
 fi
 [ -n "$kernel" ] || die 'apt knows no linux-image-amd64: run apt-get update'
 now=$(stamp | sha256sum)
-[ "$now" != "$(cat "$work/stamp" 2>/dev/null)" ] || exit 0
-rm -f "$work/stamp"
-download "$kernel" "${packages[@]}"
-unpack
-unpack_kernel
-make_guest
-make_dom0
-rm -rf "$work/tree" "$work/kernel"
-echo "$now" >"$work/stamp"
-say "made $(du -sh "$work" | cut -f1) in $work, $SECONDS s"
+if [ "$now" != "$(cat "$work/stamp" 2>/dev/null)" ]; then
+  rm -rf "$work/stamp" "$work"/layer-*
+  download "$kernel" "${packages[@]}"
+  unpack "${packages[@]}"
+  unpack_modules
+  unpack_kernel
+  make_guest
+  make_dom0
+  rm -rf "$work/tree" "$work/kernel"
+  echo "$now" >"$work/stamp"
+  say "made $(du -sh "$work" | cut -f1) in $work, $SECONDS s"
+fi
+for layer; do
+  [ -e "$work/layer-$layer" ] || make_layer "$layer"
+done
