@@ -18,6 +18,7 @@
 
 #define HUB 1
 #define MANY 200
+#define CROWD 32000
 
 typedef struct
 {
@@ -131,6 +132,41 @@ test_list_room (Fixture *fixture, gconstpointer unused)
   g_assert_cmpint (xen->domains (fixture->self, list, 4, &n), ==, 0);
   g_assert_cmpuint (n, ==, 3);
   g_assert_cmpuint (calls (fixture, FX_N_LIST_ROOM) - before, <=, 64);
+}
+
+/* Makes domains until there are @n besides domain 0; the room that one list of them took. */
+static guint64
+room_for (Fixture *fixture, guint n)
+{
+  static XdsDomainV1 list[CROWD + 1];
+  guint64 room, hypercalls;
+  gint64 start;
+  size_t got = 0;
+
+  for (guint i = 1; i <= n; i++)
+    if (xen->domain (fixture->self, i, &list[0]) != 0)
+      fx_dom_create (&fixture->fx, i, HUB);
+  g_assert_cmpint (xen->domains (fixture->self, list, G_N_ELEMENTS (list), &got), ==, 0);
+  room = calls (fixture, FX_N_LIST_ROOM);
+  hypercalls = calls (fixture, FX_N_GETINFO);
+  start = g_get_monotonic_time ();
+  g_assert_cmpint (xen->domains (fixture->self, list, G_N_ELEMENTS (list), &got), ==, 0);
+  room = calls (fixture, FX_N_LIST_ROOM) - room;
+  g_test_message ("%zu domains: %" G_GINT64_FORMAT " us, room for %" G_GUINT64_FORMAT, got,
+                  g_get_monotonic_time () - start, room);
+  g_assert_cmpuint (got, ==, n + 1);
+  g_assert_cmpuint (calls (fixture, FX_N_GETINFO) - hypercalls, ==, 1);
+  return room;
+}
+
+/* Three domains cost a list of 64; more cost a few times what they are, and at most what Xen can
+   have; always in one hypercall. */
+static void
+test_list_cost (Fixture *fixture, gconstpointer unused)
+{
+  g_assert_cmpuint (room_for (fixture, 2), <=, 64);
+  g_assert_cmpuint (room_for (fixture, 1000), <=, 4 * 1001);
+  g_assert_cmpuint (room_for (fixture, CROWD), <=, FX_LAST_DOM + 1);
 }
 
 #ifdef HAVE_XC_DOMAIN_GETINFO
@@ -334,6 +370,7 @@ run (void)
 #endif
   ADD ("states", test_states);
   ADD ("list-room", test_list_room);
+  ADD ("list-cost", test_list_cost);
   ADD ("unique-ids", test_unique_ids);
   ADD ("own-ring", test_own_ring);
   ADD ("map-ring", test_map_ring);
