@@ -193,6 +193,13 @@ tiny_config ()
   echo "cmdline=\"$role\"" >>"/tmp/$name.cfg"
 }
 
+# tiny_hvm_config NAME ROLE [LINE]...: the same with firmware and a device model (xds-layers: hvm).
+tiny_hvm_config ()
+{
+  tiny_config "$@" 'vga="none"' 'vnc=0' 'usb=0' 'xen_platform_pci=0'
+  sed -i 's/^type=.*/type="hvm"/; s/^memory=.*/memory=64/' "/tmp/$1.cfg"
+}
+
 domid ()
 {
   xl domid "$1" 2>/dev/null

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A guest of a few KiB, PVH, without an operating system: 32 bits, no paging, no interrupts, one
- * stack.  It has its xenstore ring to itself, so it can do to it what no kernel lets a program do,
- * and it boots at once, so that there can be many.  Its command line is its role:
+ * A guest of a few KiB without an operating system: 32 bits, no paging, no interrupts, one stack.
+ * As PVH guest Xen enters it, as HVM guest a BIOS does, which takes it for a multiboot kernel.  It
+ * has its xenstore ring to itself, so it can do to it what no kernel lets a program do, and it
+ * boots at once, so that there can be many.  Its command line is its role:
  *
  *   idle (or none)  writes data/ready, watches control/shutdown and obeys it
- *   crash, soft-reset, poweroff   writes data/ready, and shuts down with that reason
+ *   crash, poweroff   writes data/ready, and shuts down with that reason
+ *   soft-reset  writes data/ready, asks for a soft reset once data/ask is there, finds its ring
+ *               anew, as a kernel that was booted by another would, writes data/again, and idles
  *   garbage     random bytes as requests          lengths     headers that tell of too much
  *   indices     random indices in the ring        notify      events and nothing else
  *   flood       requests as fast as they go       stall       requests, and reads no answer
@@ -31,11 +34,20 @@
 #define RING XENSTORE_RING_SIZE
 #define BURST 64 /* what a hostile role does before it yields: others shall get the processor */
 
-/* As far as we read it: what Xen hands to a PVH guest. */
-typedef struct
+#define PVH_MAGIC 0x336ec578
+
+/* As far as we read it: what Xen hands to a PVH guest, or a BIOS to a multiboot kernel. */
+typedef union
 {
-  uint32_t magic, version, flags, n_modules;
-  uint64_t modules, command_line;
+  struct
+  {
+    uint32_t magic, version, flags, n_modules;
+    uint64_t modules, command_line;
+  } pvh;
+  struct
+  {
+    uint32_t flags, lower, upper, device, command_line;
+  } multiboot;
 } StartInfo;
 
 /* Pages that Xen fills or puts in place of ours. */
@@ -109,6 +121,15 @@ shut_down (unsigned int reason)
 
   for (;;)
     hypercall (__HYPERVISOR_sched_op, SCHEDOP_shutdown, (unsigned long) &shutdown);
+}
+
+/* Memory and processor are as they were after it; all that Xen and the toolstack gave is new. */
+static void
+ask_for_soft_reset (void)
+{
+  struct sched_shutdown shutdown = { .reason = SHUTDOWN_soft_reset };
+
+  hypercall (__HYPERVISOR_sched_op, SCHEDOP_shutdown, (unsigned long) &shutdown);
 }
 
 static void
@@ -277,6 +298,33 @@ idle (void)
     }
 }
 
+static void
+find_ring (void)
+{
+  set_up_hypercalls ();
+  map_shared_info ();
+  ring = (void *) (uintptr_t) (parameter (HVM_PARAM_STORE_PFN) * PAGE);
+  store_port = (uint32_t) parameter (HVM_PARAM_STORE_EVTCHN);
+}
+
+static void
+soft_reset (void)
+{
+  char text[64];
+
+  call (XS_WATCH, "data/ask", "t", 2, text, sizeof text);
+  do
+    {
+      while (next_message (text, sizeof text) != XS_WATCH_EVENT)
+        ;
+      call (XS_READ, "data/ask", "", 0, text, sizeof text);
+    }
+  while (!same (text, "soft-reset"));
+  ask_for_soft_reset ();
+  find_ring ();
+  write_node ("data/again", "1");
+}
+
 /* --- what nobody may do --- */
 
 static uint32_t
@@ -420,19 +468,30 @@ static const struct
 } ends[] = {
   { "crash", SHUTDOWN_crash },
   { "poweroff", SHUTDOWN_poweroff },
-  { "soft-reset", SHUTDOWN_soft_reset },
 };
+
+/* The last word of the command line; a multiboot kernel's own name is before it. */
+static const char *
+role_of (const StartInfo *info)
+{
+  const char *line = (const char *) (uintptr_t) (info->pvh.magic == PVH_MAGIC
+                                                     ? info->pvh.command_line
+                                                     : info->multiboot.command_line);
+  const char *word = line;
+
+  for (; line != NULL && *line != '\0'; line++)
+    if (line[0] == ' ' && line[1] != '\0')
+      word = line + 1;
+  return word;
+}
 
 void
 tiny_main (const StartInfo *info)
 {
-  const char *role = (const char *) (uintptr_t) info->command_line;
+  const char *role = role_of (info);
   size_t i;
 
-  set_up_hypercalls ();
-  map_shared_info ();
-  ring = (void *) (uintptr_t) (parameter (HVM_PARAM_STORE_PFN) * PAGE);
-  store_port = (uint32_t) parameter (HVM_PARAM_STORE_EVTCHN);
+  find_ring ();
   write_node ("data/ready", "1");
   for (i = 0; role != NULL && i < sizeof ends / sizeof ends[0]; i++)
     if (same (role, ends[i].name))
@@ -440,11 +499,15 @@ tiny_main (const StartInfo *info)
   for (i = 0; role != NULL && i < sizeof hostile / sizeof hostile[0]; i++)
     if (same (role, hostile[i].name))
       be_hostile (hostile[i].step);
+  if (role != NULL && same (role, "soft-reset"))
+    soft_reset ();
   idle ();
 }
 
-/* Xen enters here, in 32 bits without paging, with the start info in ebx. */
-__asm__(".text\n"
+/* Xen or the BIOS enters here, in 32 bits without paging, with the start info in ebx. */
+__asm__(".section .text.first, \"ax\"\n"
+        ".align 4\n"
+        ".long 0x1badb002, 0, -0x1badb002\n" /* multiboot: magic, flags, sum */
         ".globl tiny_start\n"
         "tiny_start:\n"
         "  cli\n"
