@@ -27,8 +27,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_ROOM 64 /* most hosts have fewer; each entry of the room is copied at each call */
-#define GROWTH 4      /* five steps to all the domains that there can be */
+/* All of it is copied at each call.  A page of it is kept by libxenctrl for the next call, more is
+   mapped and unmapped each time. */
+#define FIRST_ROOM (4096 / sizeof (xc_domaininfo_t))
+#define GROWTH 4      /* six steps to all the domains that there can be */
 #define DOMAINS_MAX DOMID_FIRST_RESERVED
 
 typedef struct
