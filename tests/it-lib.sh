@@ -41,6 +41,26 @@ start ()
   wait_for grep -q 'ready: ' "$work/log"
 }
 
+# worker_of PID: the process that serves, where PID keeps it.
+worker_of ()
+{
+  local children
+
+  read -r children < "/proc/$1/task/$1/children"
+  echo "${children%% *}"
+}
+
+# kill_daemon: the one that serves and, first made unable to replace it, the one that keeps it.
+kill_daemon ()
+{
+  local worker
+
+  kill -STOP "$daemon_pid"
+  worker=$(worker_of "$daemon_pid")
+  kill -KILL $worker "$daemon_pid"
+  wait "$daemon_pid" 2> /dev/null
+}
+
 stop ()
 {
   kill "$daemon_pid" && wait "$daemon_pid"

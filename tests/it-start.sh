@@ -139,8 +139,7 @@ not_ok 'SIGTERM: the pid file is removed' test -e "$work/pid"
 # What a killed one leaves behind does not stop the next.
 : > "$work/log"
 start
-kill -KILL "$daemon_pid"
-wait "$daemon_pid" 2> /dev/null
+kill_daemon
 ok 'a killed one leaves its socket' test -S "$XENSTORED_PATH"
 : > "$work/log"
 start

@@ -49,6 +49,7 @@ static const Key keys[] = {
   { "daemon", "userdata-dir", TYPE_PATH, FIELD (userdata_dir), NULL },
   { "daemon", "event-port", TYPE_NUMBER, FIELD (event_port), NULL },
   { "daemon", "foreground", TYPE_BOOLEAN, FIELD (foreground), NULL },
+  { "daemon", "keeper", TYPE_BOOLEAN, FIELD (keeper), NULL },
   { "daemon", "userdata-only", TYPE_BOOLEAN, FIELD (userdata_only), NULL },
   { "daemon", "print-pid", TYPE_BOOLEAN, FIELD (print_pid), NULL },
   { "store", "keep-orphans", TYPE_BOOLEAN, FIELD (keep_orphans), NULL },
@@ -97,6 +98,7 @@ xds_config_new (void)
   self->pid_file = g_build_filename (self->run_dir, "xendomstored.pid", NULL);
   self->plugin_dir = g_strdup (XDS_PKGLIBDIR);
   self->userdata_dir = g_strdup ("/var/lib/xen");
+  self->keeper = XDS_KEEPER_DEFAULT;
   self->hooks_folder = g_strdup (XDS_SYSCONFDIR "/xendomstore/hooks.d");
   self->hooks_timeout = 30;
   self->hooks_at_once = 4;

@@ -27,6 +27,7 @@ typedef struct
   char *userdata_dir;
   guint64 event_port; /* 0: of the host's own interface */
   gboolean foreground;
+  gboolean keeper;
   gboolean print_pid;
 
   /* [store] */
@@ -72,6 +73,10 @@ gboolean xds_config_set (XdsConfig *self, const char *group, const char *key, co
  */
 gboolean xds_config_read (XdsConfig *self, const char *path, void (*warn) (const char *text),
                           GError **error);
+
+/* Whether the daemon is made anew when it dies.  Not unless asked for, as long as its state would
+   not come back with it. */
+#define XDS_KEEPER_DEFAULT FALSE
 
 #define XDS_CONFIG_DEFAULT_FILE XDS_SYSCONFDIR "/xendomstore/xendomstored.conf"
 

@@ -9,6 +9,9 @@
  *
  * If the exec fails after all, we become ourselves again in the same way.
  *
+ * Under a keeper (keeper.h) the same is done by two processes: this one ends, and the keeper, whose
+ * process id the world knows, becomes the program.
+ *
  * The road not taken: a second process that takes over while the first one looks on.  It can fail
  * later and still go back, but the event channel of domain 0's kernel and the one for changes of
  * domains can be bound only once, so two cannot be ready at the same time.
@@ -23,6 +26,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -102,7 +107,7 @@ make_argv (XdsService *self, const char *last, GError **error)
       && !g_error_matches (*error, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING))
     return NULL;
   g_clear_error (error);
-  g_strv_builder_add (argv, self->update.file);
+  g_strv_builder_add (argv, self->update.file != NULL ? self->update.file : self->options->argv[0]);
   if (self->update.line == NULL)
     g_strv_builder_addv (argv, (const char **) self->options->argv + 1);
   else if (words != NULL)
@@ -195,12 +200,24 @@ describe_fds (XdsService *self, int stream, int channels)
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
+/* Under a keeper it is the keeper that becomes it, when we end. */
+static gboolean
+has_keeper (const XdsService *self)
+{
+  return self->keeper != NULL && !xds_keeper_is_gone (self->keeper);
+}
+
+static gboolean
+leave_words (XdsService *self, const char *file, char **argv, const char *resume, GError **error)
+{
+  return !has_keeper (self)
+         || xds_keeper_leave (self->keeper, file, argv, strchr (resume, '=') + 1, error);
+}
+
 /* Does not return unless neither the new binary nor we can be run: then nothing is left to do. */
 static void
-become (XdsService *self, char **argv, int channels)
+become (XdsService *self, const char *file, char **argv, int channels)
 {
-  g_autofree char *file = g_strdup (argv[0]);
-
   xds_notify_send ("RELOADING=1");
   g_message ("live update: going on as %s", file);
   xds_hooks_free (g_steal_pointer (&self->hooks));
@@ -211,7 +228,9 @@ become (XdsService *self, char **argv, int channels)
       xds_ring_server_free (g_steal_pointer (&self->rings));
       xds_domains_free (g_steal_pointer (&self->domains));
     }
-  execv (argv[0], argv);
+  if (has_keeper (self))
+    exit (EXIT_SUCCESS);
+  execv (file, argv);
   g_critical ("live update: %s cannot be run: %s; going on as before", file, g_strerror (errno));
   execv ("/proc/self/exe", argv);
   g_error ("live update: we cannot be run again either: %s", g_strerror (errno));
@@ -223,6 +242,7 @@ xds_live_update_turn (XdsService *self)
   g_autoptr (GError) error = NULL;
   g_autofree char *resume = NULL;
   g_auto (GStrv) argv = NULL;
+  const char *file = self->update.file != NULL ? self->update.file : "/proc/self/exe";
   int stream, channels = -1;
 
   if (!self->update.due)
@@ -236,12 +256,25 @@ xds_live_update_turn (XdsService *self)
     }
   if (resume != NULL)
     argv = make_argv (self, resume, &error);
-  if (argv == NULL || !dump (self, stream, channels, &error))
+  if (argv == NULL || !dump (self, stream, channels, &error)
+      || !leave_words (self, file, argv, resume, &error))
     {
       g_critical ("live update: %s; going on as before", error->message);
       return;
     }
-  become (self, argv, channels);
+  become (self, file, argv, channels);
+}
+
+void
+xds_live_update_alone (XdsService *self)
+{
+  g_autofree char *text = NULL;
+
+  g_critical ("the process that keeps this one is gone: going on with a new one");
+  text = g_strdup_printf ("MAINPID=%d", (int) getpid ());
+  xds_notify_send (text);
+  xds_live_update_clear (self);
+  self->update.due = TRUE;
 }
 
 /* --- CONTROL --- */

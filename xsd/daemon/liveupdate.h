@@ -16,4 +16,7 @@ gboolean xds_live_update_control (XdsService *service, const char *const *args, 
 /* Between two turns: if an update is due, does not return unless it failed. */
 void xds_live_update_turn (XdsService *service);
 
+/* Our keeper is gone: we become ourselves, with a new one, before anything else. */
+void xds_live_update_alone (XdsService *service);
+
 void xds_live_update_clear (XdsService *service);

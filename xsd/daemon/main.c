@@ -7,12 +7,14 @@
 
 #include "xsd/daemon/follower.h"
 #include "xsd/daemon/log.h"
+#include "xsd/daemon/notify.h"
 #include "xsd/daemon/pid1.h"
 #include "xsd/daemon/process.h"
 #include "xsd/daemon/service.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define EXIT_WRONG 2
 
@@ -54,11 +56,101 @@ follow (const XdsOptions *options, XdsConfig *config, GError **error)
   return EXIT_SUCCESS;
 }
 
+/* --- under a keeper --- */
+
+static gboolean
+found (void *data, int fd, XdsKeeperFind what)
+{
+  XdsResume *resume = data;
+
+  g_array_append_val (what == XDS_KEEPER_LISTENER ? resume->own : resume->clients, fd);
+  return TRUE;
+}
+
+/* In a process that takes the place of one that died. */
+static void
+inherit (XdsKeeper *keeper, XdsResume *resume, const XdsPidFile *pid_file)
+{
+  g_autoptr (GArray) known = g_array_copy (resume->passed);
+
+  xds_resume_forget (resume);
+  if (pid_file != NULL)
+    g_array_append_val (known, pid_file->fd);
+  xds_keeper_sweep (keeper, (const int *) known->data, known->len, found, resume);
+}
+
+/* In a process that is not the first: this memory has not seen what has happened since. */
+static gboolean
+catch_up (XdsKeeper *keeper, const XdsOptions *options, XdsConfig **config, XdsResume *resume,
+          const XdsPidFile *pid_file, GError **error)
+{
+  XdsConfig *now = xds_options_load (options, warn, NULL);
+
+  if (now != NULL)
+    {
+      xds_config_free (*config);
+      *config = now;
+    }
+  if (xds_keeper_crashed (keeper))
+    inherit (keeper, resume, pid_file);
+  if (xds_keeper_left (keeper) == NULL)
+    return TRUE;
+  xds_resume_forget (resume);
+  g_array_set_size (resume->passed, 0);
+  return xds_resume_set (resume, xds_keeper_left (keeper), error);
+}
+
+/* --- serving --- */
+
+/* (transfer full) @config */
 static int
-serve (const XdsOptions *options, XdsConfig *config, XdsResume *resume, GError **error)
+serve (const XdsOptions *options, XdsConfig *config, XdsResume *resume, XdsPidFile *pid_file,
+       GError **error)
+{
+  g_autoptr (XdsService) service = xds_service_new (options, config, resume, pid_file, error);
+
+  if (service == NULL)
+    return EXIT_FAILURE;
+  xds_resume_done (resume);
+  xds_service_run (service);
+  return EXIT_SUCCESS;
+}
+
+/* The same, by a process that we keep. */
+static int
+keep (const XdsOptions *options, XdsConfig *config, XdsResume *resume, XdsPidFile *pid_file,
+      GError **error)
+{
+  gboolean patient = resume->stream >= 0 && !takes_over;
+  g_autoptr (XdsKeeper) keeper = xds_keeper_new (!config->foreground, patient, error);
+  int status = keeper != NULL ? xds_keeper_run (keeper) : EXIT_FAILURE;
+
+  if (status == XDS_KEEPER_WORKER)
+    {
+      resume->keeper = keeper;
+      if (xds_keeper_note (keeper)->generation == 1
+          || catch_up (keeper, options, &config, resume, pid_file, error))
+        return serve (options, config, resume, pid_file, error);
+      status = EXIT_FAILURE;
+    }
+  xds_config_free (config);
+  return status;
+}
+
+static void
+take_passed (XdsResume *resume)
+{
+  guint n = xds_notify_take_fds ();
+
+  for (int fd = XDS_NOTIFY_FIRST_FD; fd < XDS_NOTIFY_FIRST_FD + (int) n; fd++)
+    g_array_append_val (resume->passed, fd);
+}
+
+/* (transfer full) @config */
+static int
+begin (const XdsOptions *options, XdsConfig *config, XdsResume *resume, GError **error)
 {
   g_autoptr (XdsPidFile) pid_file = NULL;
-  g_autoptr (XdsService) service = NULL;
   gboolean has_pid_file = config->pid_file != NULL;
 
   xds_process_make_run_dir (config->run_dir, config->pid_file);
@@ -72,12 +164,10 @@ serve (const XdsOptions *options, XdsConfig *config, XdsResume *resume, GError *
     }
   if (config->userdata_only)
     return follow (options, config, error);
-  service = xds_service_new (options, config, resume, pid_file, error);
-  if (service == NULL)
-    return EXIT_FAILURE;
-  xds_resume_done (resume);
-  xds_service_run (service);
-  return EXIT_SUCCESS;
+  take_passed (resume);
+  if (config->keeper && getpid () != 1)
+    return keep (options, config, resume, pid_file, error);
+  return serve (options, config, resume, pid_file, error);
 }
 
 static int
@@ -87,6 +177,7 @@ run (char **argv)
   g_autoptr (XdsResume) resume = NULL;
   g_autoptr (GError) error = NULL;
   XdsConfig *config;
+  int status;
 
   takes_over = g_strv_contains ((const char *const *) argv, "-U");
   if (!xds_options_parse (options, argv, &error))
@@ -117,9 +208,8 @@ run (char **argv)
     }
   if (!config->foreground && resume->stream < 0 && !xds_process_background (&error))
     return complain (EXIT_FAILURE, error);
-  if (serve (options, config, resume, &error) != EXIT_SUCCESS)
-    return complain (EXIT_FAILURE, error);
-  return EXIT_SUCCESS;
+  status = begin (options, config, resume, &error);
+  return error != NULL ? complain (status, error) : status;
 }
 
 int

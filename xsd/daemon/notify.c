@@ -7,6 +7,8 @@
 
 #include "xsd/daemon/notify.h"
 
+#include "xsd/daemon/process.h"
+
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +21,7 @@ is_for_us (const char *pid)
   guint64 number;
 
   return pid != NULL && g_ascii_string_to_unsigned (pid, 10, 1, G_MAXINT, &number, NULL)
-         && (pid_t) number == getpid ();
+         && (pid_t) number == xds_process_main ();
 }
 
 guint

@@ -40,6 +40,8 @@ static const Entry entries[] = {
   { "userdata-dir", 0, "daemon", "userdata-dir", NULL, "DIR", "keep domains' userdata in DIR" },
   { "userdata-only", 0, "daemon", "userdata-only", "true", NULL,
     "serve no store: keep userdata beside one that another serves" },
+  { "keeper", 0, "daemon", "keeper", "true", NULL, "replace the process that serves when it dies" },
+  { "no-keeper", 0, "daemon", "keeper", "false", NULL, "serve by the process that is started" },
   { "event", 'e', "daemon", "event-port", NULL, "PORT", "event channel of the domain 0 ring" },
   { "entry-nb", 'E', "quota", "nodes", NULL, "N", "nodes that a domain may own" },
   { "entry-size", 'S', "quota", "node-size", NULL, "N", "bytes of a node of a domain" },

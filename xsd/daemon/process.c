@@ -24,6 +24,13 @@
 
 static int ready_fd = -1;
 
+static struct
+{
+  gboolean background;
+  pid_t main; /* 0: we are */
+  gboolean again;
+} place;
+
 /* --- background --- */
 
 static G_GNUC_NORETURN void
@@ -66,28 +73,82 @@ xds_process_background (GError **error)
     }
   close (fds[0]);
   ready_fd = fds[1];
+  place.background = TRUE;
   setsid ();
   return TRUE;
+}
+
+static void
+let_streams_go (void)
+{
+  int null = open ("/dev/null", O_RDWR | O_CLOEXEC);
+
+  for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+    dup2 (null, fd);
+  if (null > STDERR_FILENO)
+    close (null);
 }
 
 void
 xds_process_ready (void)
 {
-  int null;
-
+  if (place.background && chdir ("/") < 0)
+    g_debug ("cannot leave the folder that we were started in: %s", g_strerror (errno));
   if (ready_fd < 0)
     return;
-  if (chdir ("/") < 0)
-    g_debug ("cannot leave the folder that we were started in: %s", g_strerror (errno));
-  null = open ("/dev/null", O_RDWR | O_CLOEXEC);
-  for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
-    dup2 (null, fd);
-  if (null > STDERR_FILENO)
-    close (null);
+  let_streams_go ();
   if (write (ready_fd, "", 1) < 0)
     g_debug ("nobody waits for us to be ready");
   close (ready_fd);
   ready_fd = -1;
+}
+
+/* --- our place under a keeper --- */
+
+/* The pipe of the one before us is closed, and its number may be anything by now. */
+void
+xds_process_take_place (pid_t main, gboolean first, gboolean again)
+{
+  place.main = main;
+  place.again = again;
+  if (!first)
+    ready_fd = -1;
+}
+
+pid_t
+xds_process_main (void)
+{
+  return place.main != 0 ? place.main : getpid ();
+}
+
+gboolean
+xds_process_is_again (void)
+{
+  return place.again;
+}
+
+static void
+change_signals (int how)
+{
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGTERM);
+  sigaddset (&set, SIGINT);
+  sigaddset (&set, SIGHUP);
+  sigprocmask (how, &set, NULL);
+}
+
+void
+xds_process_hold_signals (void)
+{
+  change_signals (SIG_BLOCK);
+}
+
+void
+xds_process_release_signals (void)
+{
+  change_signals (SIG_UNBLOCK);
 }
 
 /* --- pid file --- */
@@ -108,24 +169,39 @@ refuse (int fd, const char *path, GError **error)
 }
 
 static gboolean
+write_pid (int fd, const char *path, GError **error)
+{
+  g_autofree char *text = g_strdup_printf ("%d\n", (int) getpid ());
+
+  return (ftruncate (fd, 0) == 0
+          && pwrite (fd, text, strlen (text), 0) == (ssize_t) strlen (text))
+         || xds_fail (error, errno, "cannot write %s", path);
+}
+
+static gboolean
 lock_and_write (int fd, const char *path, GError **error)
 {
   struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-  g_autofree char *text = g_strdup_printf ("%d\n", (int) getpid ());
 
   if (fcntl (fd, F_OFD_SETLK, &whole) < 0)
     return errno == EAGAIN || errno == EACCES ? refuse (fd, path, error)
                                               : xds_fail (error, errno, "cannot lock %s", path);
-  if (ftruncate (fd, 0) < 0 || pwrite (fd, text, strlen (text), 0) != (ssize_t) strlen (text))
-    return xds_fail (error, errno, "cannot write %s", path);
-  return TRUE;
+  return write_pid (fd, path, error);
+}
+
+static XdsPidFile *
+make_pid_file (const char *path, int fd)
+{
+  XdsPidFile *self = g_new (XdsPidFile, 1);
+
+  *self = (XdsPidFile){ g_strdup (path), fd, getpid () };
+  return self;
 }
 
 XdsPidFile *
 xds_pid_file_new (const char *path, GError **error)
 {
   int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-  XdsPidFile *self;
 
   if (fd < 0)
     {
@@ -137,18 +213,18 @@ xds_pid_file_new (const char *path, GError **error)
       close (fd);
       return NULL;
     }
-  self = g_new (XdsPidFile, 1);
-  *self = (XdsPidFile){ g_strdup (path), fd };
-  return self;
+  return make_pid_file (path, fd);
 }
 
+/* The process may be another: the keeper of the one that left it died. */
 XdsPidFile *
 xds_pid_file_adopt (const char *path, int fd)
 {
-  XdsPidFile *self = g_new (XdsPidFile, 1);
+  g_autoptr (GError) error = NULL;
 
-  *self = (XdsPidFile){ g_strdup (path), fd };
-  return self;
+  if (!write_pid (fd, path, &error))
+    g_warning ("%s; it has the process id that it had", error->message);
+  return make_pid_file (path, fd);
 }
 
 void
@@ -156,8 +232,11 @@ xds_pid_file_free (XdsPidFile *self)
 {
   if (self == NULL)
     return;
-  unlink (self->path);
-  close (self->fd);
+  if (self->owner == getpid ())
+    {
+      unlink (self->path);
+      close (self->fd);
+    }
   g_free (self->path);
   g_free (self);
 }

@@ -13,23 +13,36 @@
  */
 gboolean xds_process_background (GError **error);
 
-/* We serve: lets the parent go, and its folder, standard output and error.  Once; else nothing. */
+/* We serve: lets the parent go, and its folder, standard output and error. */
 void xds_process_ready (void);
+
+/* A keeper (keeper.h) made this process: @main is its process id, and @first that there was none
+   before us.  @again: what the world was told when that one was ready is not told again. */
+void xds_process_take_place (pid_t main, gboolean first, gboolean again);
+
+/* The process that the world knows as the daemon: ours, unless there is a keeper. */
+pid_t xds_process_main (void);
+gboolean xds_process_is_again (void);
+
+/* Signals that ask us for something wait, while there is nobody who could handle them. */
+void xds_process_hold_signals (void);
+void xds_process_release_signals (void);
 
 /* A pid file that is locked as long as we live. */
 typedef struct
 {
   char *path;
   int fd;
+  pid_t owner; /* who removes it */
 } XdsPidFile;
 
 /* G_IO_ERROR_BUSY: another process holds it; the file is left as it was. */
 XdsPidFile *xds_pid_file_new (const char *path, GError **error);
 
-/* The same from a descriptor that a live update left us: it is locked, and says our process id. */
+/* The same from a descriptor that a live update left us: it is locked. */
 XdsPidFile *xds_pid_file_adopt (const char *path, int fd);
 
-/* Removes the file. */
+/* Removes the file, in the process that took it. */
 void xds_pid_file_free (XdsPidFile *self);
 
 /* Makes @dir if it is missing and @path is to be in it. */

@@ -60,24 +60,41 @@ take_word (XdsResume *self, const char *word)
   return TRUE;
 }
 
-XdsResume *
-xds_resume_new (const char *text, GError **error)
+gboolean
+xds_resume_set (XdsResume *self, const char *text, GError **error)
 {
-  g_autoptr (XdsResume) self = g_new0 (XdsResume, 1);
-  g_auto (GStrv) words = g_strsplit (text != NULL ? text : "", ",", -1);
+  g_auto (GStrv) words = g_strsplit (text, ",", -1);
 
-  self->stream = self->pid_file = self->channels = -1;
-  self->own = g_array_new (FALSE, FALSE, sizeof (int));
-  self->passed = g_array_new (FALSE, FALSE, sizeof (int));
   for (guint i = 0; words[i] != NULL; i++)
     if (!take_word (self, words[i]))
       {
         g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                      "option --resume is for a live update's own use, and \"%s\" is not of it",
                      words[i]);
-        return NULL;
+        return FALSE;
       }
-  return g_steal_pointer (&self);
+  return TRUE;
+}
+
+XdsResume *
+xds_resume_new (const char *text, GError **error)
+{
+  g_autoptr (XdsResume) self = g_new0 (XdsResume, 1);
+
+  self->own = g_array_new (FALSE, FALSE, sizeof (int));
+  self->passed = g_array_new (FALSE, FALSE, sizeof (int));
+  self->clients = g_array_new (FALSE, FALSE, sizeof (int));
+  xds_resume_forget (self);
+  return text == NULL || xds_resume_set (self, text, error) ? g_steal_pointer (&self) : NULL;
+}
+
+void
+xds_resume_forget (XdsResume *self)
+{
+  self->stream = self->pid_file = self->channels = -1;
+  g_array_set_size (self->own, 0);
+  g_array_set_size (self->clients, 0);
+  g_clear_pointer (&self->state_file, g_free);
 }
 
 void
@@ -89,6 +106,7 @@ xds_resume_free (XdsResume *self)
     close (self->stream);
   g_array_unref (self->own);
   g_array_unref (self->passed);
+  g_array_unref (self->clients);
   g_free (self->state_file);
   g_free (self);
 }
@@ -277,15 +295,5 @@ xds_resume_load (const XdsResume *self, XdsService *service, GError **error)
 {
   Loading loading = { self, service };
 
-  if (!load (service->engine, self->stream, peer_loaded, &loading, error))
-    return FALSE;
-  for (guint i = 0; i < self->own->len; i++)
-    if (!xds_socket_server_adopt (service->sockets, g_array_index (self->own, int, i),
-                                  service->config->socket, error))
-      return FALSE;
-  for (guint i = 0; i < self->passed->len; i++)
-    if (!xds_socket_server_listen_fd (service->sockets, g_array_index (self->passed, int, i),
-                                      error))
-      return FALSE;
-  return TRUE;
+  return load (service->engine, self->stream, peer_loaded, &loading, error);
 }

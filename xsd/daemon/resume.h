@@ -6,7 +6,7 @@
  * of a C xenstored, which does not know us.
  */
 
-#include <gio/gio.h>
+#include "xsd/daemon/keeper.h"
 
 typedef struct XdsService XdsService;
 
@@ -17,11 +17,20 @@ typedef struct
   int channels;     /* event channels that are bound; -1: they are to be bound anew */
   GArray *own;      /* (owned) (element-type int) listeners whose socket file is ours */
   GArray *passed;   /* (owned) (element-type int) listeners that were passed to us */
+  GArray *clients;  /* (owned) (element-type int) of a process that died (xds_keeper_sweep()) */
+  XdsKeeper *keeper; /* (unowned) (nullable) */
   char *state_file; /* (owned) (nullable) of the C xenstored that started us; to be removed */
 } XdsResume;
 
 /* @text is that of option --resume, written by ourselves; NULL: an ordinary start. */
 XdsResume *xds_resume_new (const char *text, GError **error);
+
+/* Its descriptors are another process's by now; those that were passed to us stay. */
+void xds_resume_forget (XdsResume *self);
+
+/* @text is that of option --resume, but of a program that could not be run.  For one that is as
+   new. */
+gboolean xds_resume_set (XdsResume *self, const char *text, GError **error);
 void xds_resume_free (XdsResume *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (XdsResume, xds_resume_free)
 

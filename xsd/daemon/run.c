@@ -6,6 +6,9 @@
  *
  * A configuration that is wrong changes nothing, and the manager is told READY all the same: it
  * waits for that after RELOADING.
+ *
+ * The same request to end may come twice, from a terminal or manager and from the keeper, so once
+ * it was heard no signal is heard any more.
  */
 
 #include "xsd/daemon/run.h"
@@ -30,12 +33,15 @@ static gboolean
 tell_ready (gpointer data)
 {
   Run *run = data;
+  gboolean again = xds_process_is_again ();
   g_autofree char *status = run->calls->ready (run->data);
-  g_autofree char *text = g_strconcat ("READY=1\nSTATUS=", status, NULL);
+  g_autofree char *text = g_strdup_printf ("%sMAINPID=%d\nSTATUS=%s",
+                                           again ? "" : "READY=1\n", (int) xds_process_main (),
+                                           status);
 
   xds_notify_send (text);
-  if (run->print_pid)
-    g_print ("%d\n", (int) getpid ());
+  if (run->print_pid && !again)
+    g_print ("%d\n", (int) xds_process_main ());
   xds_process_ready ();
   return G_SOURCE_REMOVE;
 }
@@ -91,8 +97,10 @@ xds_run (const XdsOptions *options, gboolean print_pid, const XdsRunCalls *calls
     interval > 0 ? g_timeout_add (MAX (interval / 1000, 1), pet_watchdog, &run) : 0,
   };
 
+  xds_process_release_signals ();
   g_idle_add_full (G_PRIORITY_DEFAULT, tell_ready, &run, NULL);
   g_main_loop_run (run.loop);
+  xds_process_hold_signals ();
   for (guint i = 0; i < G_N_ELEMENTS (sources); i++)
     g_clear_handle_id (&sources[i], g_source_remove);
   g_main_loop_unref (run.loop);

@@ -17,6 +17,12 @@
 #include "xsd/transport/domring.h"
 #include "xsd/transport/socket.h"
 
+typedef struct
+{
+  XdsLoopItem item; /* must be first */
+  XdsService *service;
+} XdsKeeperWatch;
+
 struct XdsService
 {
   const XdsOptions *options; /* (unowned) */
@@ -32,9 +38,11 @@ struct XdsService
   XdsAccessLog *access_log; /* (nullable) */
   GArray *quota_defaults;   /* (element-type guint64) in the order of the names */
   XdsPidFile *pid_file;     /* (unowned) (nullable) */
+  XdsKeeper *keeper;        /* (unowned) (nullable) */
+  XdsKeeperWatch watch;     /* whether it is still there */
   struct
   {
-    char *file, *line; /* (owned) (nullable) what to become, and its options if not ours */
+    char *file, *line; /* (owned) (nullable) what to become; its options, if not ours */
     gboolean due;
   } update;
 };

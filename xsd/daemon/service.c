@@ -10,10 +10,11 @@
  */
 
 #include "xsd/daemon/log.h"
-#include "xsd/daemon/notify.h"
 #include "xsd/daemon/process.h"
 #include "xsd/daemon/run.h"
 #include "xsd/daemon/service-private.h"
+
+#include <unistd.h>
 
 /* --- turns of the loop --- */
 
@@ -175,6 +176,8 @@ ready (gpointer data)
 {
   XdsService *self = data;
 
+  if (self->keeper != NULL)
+    xds_keeper_ready (self->keeper);
   g_message ("ready: socket %s, plugin %s", self->config->socket, self->domains->plugin->name);
   return g_strdup_printf ("serving %u domains by plugin %s", xds_ring_server_count (self->rings),
                           self->domains->plugin->name);
@@ -232,17 +235,46 @@ make_state (XdsService *self, const XdsResume *resume, GError **error)
   return TRUE;
 }
 
-/* Sockets that were passed to us come instead of one of our own. */
-static gboolean
-make_listeners (XdsService *self, GError **error)
+/* Of a process that died, whose state is not here: they have to begin anew. */
+static void
+close_clients (const XdsResume *resume)
 {
-  guint n = xds_notify_take_fds ();
+  for (guint i = 0; i < resume->clients->len; i++)
+    close (g_array_index (resume->clients, int, i));
+}
 
-  for (guint i = 0; i < n; i++)
-    if (!xds_socket_server_listen_fd (self->sockets, XDS_NOTIFY_FIRST_FD + i, error))
+/* Sockets that are there already come instead of a new one. */
+static gboolean
+make_listeners (XdsService *self, const XdsResume *resume, GError **error)
+{
+  for (guint i = 0; i < resume->own->len; i++)
+    if (!xds_socket_server_adopt (self->sockets, g_array_index (resume->own, int, i),
+                                  self->config->socket, error))
       return FALSE;
-  return n > 0 || self->config->socket == NULL
+  for (guint i = 0; i < resume->passed->len; i++)
+    if (!xds_socket_server_listen_fd (self->sockets, g_array_index (resume->passed, int, i), error))
+      return FALSE;
+  return resume->own->len + resume->passed->len > 0 || self->config->socket == NULL
          || xds_socket_server_listen_path (self->sockets, self->config->socket, error);
+}
+
+static void
+keeper_gone (XdsLoopItem *item, guint32 events G_GNUC_UNUSED)
+{
+  XdsService *self = ((XdsKeeperWatch *) item)->service;
+
+  xds_loop_remove (self->loop, item);
+  xds_live_update_alone (self);
+}
+
+static gboolean
+watch_keeper (XdsService *self, GError **error)
+{
+  int fd = self->keeper != NULL ? xds_keeper_alive_fd (self->keeper) : -1;
+
+  self->watch.service = self;
+  xds_loop_item_init (&self->watch.item, keeper_gone);
+  return fd < 0 || xds_loop_add (self->loop, &self->watch.item, fd, EPOLLIN, keeper_gone, error);
 }
 
 /* The store works without; a folder that comes later is found at the next start. */
@@ -267,18 +299,23 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
   self->options = options;
   self->config = config;
   self->pid_file = pid_file;
+  self->keeper = resume->keeper;
   self->loop = xds_loop_new (g_main_context_default (), error);
   if (self->loop == NULL)
     return NULL;
   xds_process_prepare ();
   xds_service_init_host (&self->host);
-  if (!open_logs (self, config, error) || !make_engine (self, resume->channels, error)
-      || !make_rings (self, error))
+  if (!open_logs (self, config, error))
+    return NULL;
+  if (self->keeper != NULL)
+    xds_keeper_tell (self->keeper);
+  if (!make_engine (self, resume->channels, error) || !make_rings (self, error)
+      || !watch_keeper (self, error))
     return NULL;
   self->sockets = xds_socket_server_new (self->loop, self->engine);
-  if (!make_state (self, resume, error)
-      || (resume->stream < 0 && !make_listeners (self, error)))
+  if (!make_state (self, resume, error) || !make_listeners (self, resume, error))
     return NULL;
+  close_clients (resume);
   make_blobs (self);
   xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
   return g_steal_pointer (&self);
@@ -300,6 +337,8 @@ xds_service_free (XdsService *self)
   g_clear_pointer (&self->domains, xds_domains_free);
   g_clear_pointer (&self->access_log, xds_access_log_free);
   g_clear_pointer (&self->quota_defaults, g_array_unref);
+  if (self->loop != NULL)
+    xds_loop_remove (self->loop, &self->watch.item);
   g_clear_pointer (&self->loop, xds_loop_free);
   xds_config_free (self->config);
   g_free (self);
