@@ -5,7 +5,7 @@
 # stays, with its descriptors.
 
 . "${0%/*}/it-lib.sh"
-plan 55
+plan 58
 
 deaths=20
 [ -z "${XDS_TEST_LONG-}" ] || deaths=100
@@ -111,7 +111,10 @@ is 'which ends as asked' "$?" 0
 # --- what stays ---
 
 : > "$work/log"
+soft=$(ulimit -Sn)
+ulimit -Sn 64
 start --output-pid > "$work/printed"
+ulimit -Sn "$soft"
 first=$(worker)
 is 'the pid file has the process that was started' "$(cat "$work/pid")" "$daemon_pid"
 is 'the process id that is printed is that, too' "$(cat "$work/printed")" "$daemon_pid"
@@ -125,8 +128,9 @@ diag "memory of the keeper: $(awk '/^(Rss|Pss|Private_Dirty):/ { printf "%s %d K
   "/proc/$daemon_pid/smaps_rollup" 2> /dev/null)"
 kill -ABRT "$first"
 ok 'one that dies is replaced' wait_for count readies 2
-like 'the log says how it died, once' "$(grep -c 'takes its place' "$work/log") $(cat "$work/log")" \
-     "^1 .*process $first, which served, was killed by signal 6 .*number of such deaths is 1"
+like 'the log says how it died, once' "$(deaths_told) $(cat "$work/log")" \
+     "^1 .*process $first was killed by signal 6 .*number of such deaths is 1"
+like 'a client can ask, too' "$(op "$OP_CONTROL" deaths)" "^1, .*process $first .*signal 6 "
 isnt_first ()
 {
   [ "$(worker)" != "$first" ]
@@ -154,6 +158,24 @@ is 'each is in the log' "$(deaths_told)" $((deaths + 1))
 is 'no descriptor is left by them' "$(descriptors "$daemon_pid")" "$before"
 is 'no child is left by them' "$(wc -w < "/proc/$daemon_pid/task/$daemon_pid/children")" 1
 is 'it is still the same process' "$(cat "$work/pid")" "$daemon_pid"
+
+# More descriptors are open than the daemon was started with.
+background "$raw" open 200 60 > /dev/null
+opener=$background_pid
+opened ()
+{
+  [ "$(descriptors "$daemon_pid")" -ge $((before + $1)) ]
+}
+wait_for opened 200
+n=$(readies)
+kill -KILL "$(worker)"
+ok 'the next one opens what it needs, whatever is open' wait_for count readies $((n + 1))
+kill "$opener"
+all_closed ()
+{
+  [ "$(descriptors "$daemon_pid")" = "$before" ]
+}
+ok 'and closes what is for nobody' wait_for all_closed
 
 # --- signals ---
 

@@ -246,6 +246,7 @@ static XdsStatus control_help (XdsRequest *request, const char *const *args, GSt
 static const Control controls[] = {
   { "check", "", control_check },
   { "connections", "", control_connections },
+  { "deaths", "", NULL },
   { "help", "", control_help },
   { "live-update", "[-c <options>] [-t <seconds>] [-F] <file>", NULL },
   { "log", "on|off|+<switch>|-<switch>", NULL },

@@ -355,7 +355,6 @@ xds_follower_new (const XdsOptions *options, XdsConfig *config, GError **error)
   self->loop = xds_loop_new (g_main_context_default (), error);
   if (self->loop == NULL)
     return NULL;
-  xds_process_prepare ();
   if (!make_parts (self, error))
     return NULL;
   paths[0] = config->socket != NULL ? config->socket : KERNEL_STORE;

@@ -210,6 +210,19 @@ control_reason (XdsService *self, const char *const *args, GString *answer)
 }
 
 static XdsStatus
+control_deaths (XdsService *self, const char *const *args, GString *answer)
+{
+  g_autofree char *text = NULL;
+
+  if (args[0] != NULL)
+    return XDS_EINVAL;
+  if (self->keeper != NULL)
+    text = xds_keeper_describe (self->keeper);
+  g_string_append (answer, text != NULL ? text : "nobody counts them: there is no keeper");
+  return XDS_OK;
+}
+
+static XdsStatus
 control_live_update (XdsService *self, const char *const *args, GString *answer)
 {
   return xds_live_update_control (self, args, answer) ? XDS_OK : XDS_EINVAL;
@@ -223,6 +236,7 @@ control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GStri
     const char *name;
     XdsStatus (*run) (XdsService *self, const char *const *args, GString *answer);
   } commands[] = {
+    { "deaths", control_deaths },
     { "live-update", control_live_update },
     { "log", control_log },
     { "logfile", control_logfile },

@@ -170,13 +170,13 @@ wait_for_signal (XdsKeeper *self, int msec)
 static void
 begin_worker (XdsKeeper *self)
 {
-  gboolean first = self->note->generation == 1;
+  gboolean first = self->note->generation == 1, announced = self->note->announced;
   sigset_t mask = self->mask;
 
   prctl (PR_SET_NAME, WORKER_NAME);
   if (*self->oom != '\0')
     set_oom_score (self->oom);
-  xds_process_take_place (self->pid, first, xds_keeper_crashed (self));
+  xds_process_take_place (self->pid, announced, announced && self->left == NULL);
   for (guint i = 0; !first && i < G_N_ELEMENTS (asking); i++)
     sigaddset (&mask, asking[i]);
   sigprocmask (SIG_SETMASK, &mask, NULL);
@@ -404,6 +404,7 @@ xds_keeper_new (gboolean background, gboolean patient, GError **error)
   self->background = background;
   self->patient = patient;
   self->pid = getpid ();
+  signal (SIGCHLD, SIG_DFL); /* ignored, a child would go without a word */
   block_signals (&self->mask);
   self->signal_fd = open_signals ();
   self->alive_fd = syscall (SYS_pidfd_open, self->pid, 0);

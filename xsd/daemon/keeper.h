@@ -12,8 +12,9 @@
 typedef struct
 {
   guint32 generation; /* of the worker that runs, or ran last; from 1 */
-  guint32 ready;      /* the last generation that served; 0: none did */
-  gint64 ready_at;    /* when it began to (g_get_monotonic_time()) */
+  guint32 ready;      /* the last generation that could serve; 0: none could */
+  gint64 ready_at;    /* since when (g_get_monotonic_time()) */
+  guint32 announced;  /* the world was told so */
   guint32 deaths;     /* workers that ended without having been asked to */
   guint32 told;       /* of these, how many are in the log */
   gint32 pid, status; /* of the last one that died: its process id, and what wait() says of it */
@@ -45,11 +46,17 @@ gboolean xds_keeper_crashed (const XdsKeeper *self);
    (nullable) the value of --resume. */
 const char *xds_keeper_left (const XdsKeeper *self);
 
-/* We serve. */
+/* We can serve: who comes after us need not begin anew. */
 void xds_keeper_ready (XdsKeeper *self);
+
+/* The world was told: nobody tells it again. */
+void xds_keeper_announced (XdsKeeper *self);
 
 /* Writes to the log what the keeper cannot: who died, and how. */
 void xds_keeper_tell (XdsKeeper *self);
+
+/* How many died, and how the last one did.  (transfer full) */
+char *xds_keeper_describe (const XdsKeeper *self);
 
 /* Becomes readable when the keeper is gone; -1 where the kernel cannot tell. */
 int xds_keeper_alive_fd (const XdsKeeper *self);

@@ -72,8 +72,10 @@ static void
 inherit (XdsKeeper *keeper, XdsResume *resume, const XdsPidFile *pid_file)
 {
   g_autoptr (GArray) known = g_array_copy (resume->passed);
+  int parent = xds_process_ready_fd ();
 
   xds_resume_forget (resume);
+  g_array_append_val (known, parent);
   if (pid_file != NULL)
     g_array_append_val (known, pid_file->fd);
   xds_keeper_sweep (keeper, (const int *) known->data, known->len, found, resume);
@@ -111,6 +113,8 @@ serve (const XdsOptions *options, XdsConfig *config, XdsResume *resume, XdsPidFi
 
   if (service == NULL)
     return EXIT_FAILURE;
+  if (resume->keeper != NULL)
+    xds_keeper_ready (resume->keeper);
   xds_resume_done (resume);
   xds_service_run (service);
   return EXIT_SUCCESS;
@@ -153,6 +157,7 @@ begin (const XdsOptions *options, XdsConfig *config, XdsResume *resume, GError *
   g_autoptr (XdsPidFile) pid_file = NULL;
   gboolean has_pid_file = config->pid_file != NULL;
 
+  xds_process_prepare ();
   xds_process_make_run_dir (config->run_dir, config->pid_file);
   xds_process_make_run_dir (config->run_dir, config->socket);
   if (has_pid_file)

@@ -107,12 +107,18 @@ xds_process_ready (void)
 
 /* The pipe of the one before us is closed, and its number may be anything by now. */
 void
-xds_process_take_place (pid_t main, gboolean first, gboolean again)
+xds_process_take_place (pid_t main, gboolean released, gboolean again)
 {
   place.main = main;
   place.again = again;
-  if (!first)
+  if (released)
     ready_fd = -1;
+}
+
+int
+xds_process_ready_fd (void)
+{
+  return ready_fd;
 }
 
 pid_t

@@ -16,9 +16,12 @@ gboolean xds_process_background (GError **error);
 /* We serve: lets the parent go, and its folder, standard output and error. */
 void xds_process_ready (void);
 
-/* A keeper (keeper.h) made this process: @main is its process id, and @first that there was none
-   before us.  @again: what the world was told when that one was ready is not told again. */
-void xds_process_take_place (pid_t main, gboolean first, gboolean again);
+/* A keeper (keeper.h) made this process: @main is its process id.  @released: one before us let the
+   parent go.  @again: what the world was told when that one was ready is not told again. */
+void xds_process_take_place (pid_t main, gboolean released, gboolean again);
+
+/* Where the parent waits for us to be ready; -1: it does not. */
+int xds_process_ready_fd (void);
 
 /* The process that the world knows as the daemon: ours, unless there is a keeper. */
 pid_t xds_process_main (void);

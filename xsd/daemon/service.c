@@ -177,7 +177,7 @@ ready (gpointer data)
   XdsService *self = data;
 
   if (self->keeper != NULL)
-    xds_keeper_ready (self->keeper);
+    xds_keeper_announced (self->keeper);
   g_message ("ready: socket %s, plugin %s", self->config->socket, self->domains->plugin->name);
   return g_strdup_printf ("serving %u domains by plugin %s", xds_ring_server_count (self->rings),
                           self->domains->plugin->name);
@@ -303,7 +303,6 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
   self->loop = xds_loop_new (g_main_context_default (), error);
   if (self->loop == NULL)
     return NULL;
-  xds_process_prepare ();
   xds_service_init_host (&self->host);
   if (!open_logs (self, config, error))
     return NULL;

@@ -51,6 +51,12 @@ xds_keeper_ready (XdsKeeper *self)
   self->note->ready = self->note->generation;
 }
 
+void
+xds_keeper_announced (XdsKeeper *self)
+{
+  self->note->announced = TRUE;
+}
+
 int
 xds_keeper_alive_fd (const XdsKeeper *self)
 {
@@ -77,21 +83,41 @@ describe_end (int status)
   return g_strdup_printf ("ended with exit status %d", WEXITSTATUS (status));
 }
 
+/* "process 12 was killed by signal 9 (Killed) after 3.2 s" */
+static char *
+describe_death (const XdsKeeperNote *note)
+{
+  g_autofree char *end = describe_end (note->status);
+
+  return g_strdup_printf ("process %d %s after %.1f s", note->pid, end,
+                          note->lived / (double) G_USEC_PER_SEC);
+}
+
+char *
+xds_keeper_describe (const XdsKeeper *self)
+{
+  g_autofree char *last = NULL;
+
+  if (self->note->deaths == 0)
+    return g_strdup ("0");
+  last = describe_death (self->note);
+  return g_strdup_printf ("%u, the last: %s", self->note->deaths, last);
+}
+
 void
 xds_keeper_tell (XdsKeeper *self)
 {
   XdsKeeperNote *note = self->note;
-  g_autofree char *end = NULL;
+  g_autofree char *death = NULL;
 
   if (self->left != NULL)
     g_critical ("live update: %s cannot be run: %s; going on as before",
                 self->left + strlen (self->left) + 1, g_strerror (note->refusal));
   if (note->told == note->deaths)
     return;
-  end = describe_end (note->status);
-  g_critical ("process %d, which served, %s after %.1f s; process %d takes its place, the number "
-              "of such deaths is %u",
-              note->pid, end, note->lived / (double) G_USEC_PER_SEC, (int) getpid (), note->deaths);
+  death = describe_death (note);
+  g_critical ("%s; process %d takes its place, the number of such deaths is %u", death,
+              (int) getpid (), note->deaths);
   note->told = note->deaths;
 }
 
