@@ -3,6 +3,8 @@
 /*
  * Servers are started by start.sh in $BENCH_TMP/KIND.N.  They die with this process, whatever end
  * it takes; the folder is removed by bench.sh, which made it.
+ *
+ * Ours is two processes.  What is measured is the one that serves.
  */
 
 #include "tests/bench/server.h"
@@ -63,7 +65,7 @@ bench_pin (const char *how)
 static void
 pin_server (BenchServer *server)
 {
-  pin (server->pid);
+  pin (server->worker);
   server->loop->by_cpu = g_str_equal (pinning, "one");
 }
 
@@ -74,7 +76,8 @@ become_server (const char *kind, const char *dir)
   g_autofree char *log = g_build_filename (dir, "log", NULL);
   int fd = open (log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  /* The one that serves would go on if the one that keeps it were killed. */
+  prctl (PR_SET_PDEATHSIG, g_str_equal (kind, "ours") ? SIGTERM : SIGKILL);
   dup2 (fd, STDOUT_FILENO);
   dup2 (fd, STDERR_FILENO);
   execl ("/bin/sh", "sh", need_env ("BENCH_START"), kind, dir, NULL);
@@ -110,6 +113,15 @@ wait_for (const BenchServer *server)
   return fd;
 }
 
+static GPid
+find_worker (GPid pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/task/%d/children", pid, pid);
+  g_autofree char *text = NULL;
+
+  return g_file_get_contents (path, &text, NULL, NULL) && *text != '\0' ? atoi (text) : pid;
+}
+
 BenchServer *
 bench_server_start (BenchKind kind)
 {
@@ -127,7 +139,8 @@ bench_server_start (BenchKind kind)
     become_server (name, server->dir);
   fd = wait_for (server);
   server->guests = g_ptr_array_new ();
-  server->loop = bench_loop_new (server->dir, server->pid);
+  server->worker = find_worker (server->pid);
+  server->loop = bench_loop_new (server->dir, server->worker);
   server->control = bench_peer_connected (server->loop, fd);
   bench_peer_do (server->control, XDS_OP_READ, "/", NULL);
   pin_server (server);
@@ -141,6 +154,8 @@ bench_server_stop (BenchServer *server)
     return;
   bench_loop_free (server->loop);
   g_ptr_array_unref (server->guests);
+  kill (server->pid, SIGSTOP);
+  kill (find_worker (server->pid), SIGKILL);
   kill (server->pid, SIGKILL);
   waitpid (server->pid, NULL, 0);
   g_free (server->dir);
@@ -173,7 +188,7 @@ bench_server_guests (BenchServer *server, guint n, const char *value)
 static char **
 proc_fields (const BenchServer *server, const char *file)
 {
-  g_autofree char *path = g_strdup_printf ("/proc/%d/%s", server->pid, file);
+  g_autofree char *path = g_strdup_printf ("/proc/%d/%s", server->worker, file);
   g_autofree char *text = NULL;
 
   if (!g_file_get_contents (path, &text, NULL, NULL))

@@ -21,7 +21,8 @@ const char *bench_kind_name (BenchKind kind);
 typedef struct
 {
   BenchKind kind;
-  GPid pid;
+  GPid pid;           /* that was started */
+  GPid worker;        /* that serves: its child, where it is kept, or itself */
   char *dir;          /* (owned) */
   BenchLoop *loop;    /* (owned) */
   BenchPeer *control; /* (owned) a connection for set-up */
