@@ -44,10 +44,16 @@ start ()
 # worker_of PID: the process that serves, where PID keeps it.
 worker_of ()
 {
-  local children
+  local children=
 
   read -r children < "/proc/$1/task/$1/children"
   echo "${children%% *}"
+}
+
+# has_ended PID: it holds nothing any more, whether or not somebody waited for it.
+has_ended ()
+{
+  ! grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2> /dev/null
 }
 
 # kill_daemon: the one that serves and, first made unable to replace it, the one that keeps it.
@@ -59,6 +65,7 @@ kill_daemon ()
   worker=$(worker_of "$daemon_pid")
   kill -KILL $worker "$daemon_pid"
   wait "$daemon_pid" 2> /dev/null
+  [ -z "$worker" ] || wait_for has_ended "$worker"
 }
 
 stop ()
