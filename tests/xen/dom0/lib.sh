@@ -145,6 +145,16 @@ daemon_pid ()
   cat $pid_file
 }
 
+# server_pid: the process that serves; a child of the daemon's, where there is one that keeps it.
+server_pid ()
+{
+  local main child=
+
+  main=$(daemon_pid)
+  read -r child _ <"/proc/$main/task/$main/children"
+  echo "${child:-$main}"
+}
+
 # start_host [DEFAULTS]...: what Debian's init script does at boot, with our choice of daemon.
 # DEFAULTS are more lines for /etc/default/xen.
 start_host ()
