@@ -36,7 +36,9 @@ struct _XdsBatch
   XdsTransaction *txn; /* (nullable) owned */
   GPtrArray *items;    /* of BatchItem */
   guint n_left;
-  GTask *task; /* (nullable) owned while xds_batch_run_async() is under way; it owns us */
+  gboolean asked; /* which limit was met last, for the items that met one */
+  char *refusal;  /* (nullable) what the server said */
+  GTask *task;    /* (nullable) owned while xds_batch_run_async() is under way; it owns us */
 };
 
 G_DEFINE_BOXED_TYPE (XdsBatch, xds_batch, xds_batch_ref, xds_batch_unref)
@@ -105,6 +107,7 @@ xds_batch_unref (XdsBatch *batch)
   if (batch == NULL || !g_atomic_ref_count_dec (&batch->refs))
     return;
   g_ptr_array_unref (batch->items);
+  g_free (batch->refusal);
   xds_transaction_unref (batch->txn);
   g_object_unref (batch->client);
   g_free (batch);
@@ -331,6 +334,17 @@ batch_list_by_parts (XdsBatch *batch, guint32 tx, BatchItem *item)
     item->strings = xds_list_by_parts (batch->client, tx, item->path, &item->error);
 }
 
+/* Did any item meet a limit, and was nobody asked yet which? */
+static gboolean
+needs_refusal (const XdsBatch *batch)
+{
+  gboolean any = FALSE;
+
+  for (guint i = 0; i < batch->items->len && !any; i++)
+    any = ((BatchItem *) g_ptr_array_index (batch->items, i))->status == XDS_ENOSPC;
+  return any && !batch->asked;
+}
+
 /* What may be sent now; FALSE and an error if nothing may. */
 static gboolean
 batch_may_run (XdsBatch *batch, guint32 *ret_tx, GError **error)
@@ -345,6 +359,8 @@ batch_may_run (XdsBatch *batch, guint32 *ret_tx, GError **error)
 static void
 batch_submit_all (XdsBatch *batch, guint32 tx)
 {
+  batch->asked = FALSE;
+  g_clear_pointer (&batch->refusal, g_free);
   for (guint i = 0; i < batch->items->len; i++)
     {
       batch_submit (batch, tx, g_ptr_array_index (batch->items, i));
@@ -378,6 +394,8 @@ xds_batch_run (XdsBatch *batch, GError **error)
   in_time = batch_wait (batch, error);
   for (guint i = 0; in_time && i < batch->items->len; i++)
     batch_list_by_parts (batch, tx, g_ptr_array_index (batch->items, i));
+  if (in_time && needs_refusal (batch))
+    batch->refusal = xds_call_ask_refusal (client);
   client->in_sync--;
   if (!in_time || client->broken == NULL)
     return in_time;
@@ -414,6 +432,15 @@ batch_listed (GObject *source, GAsyncResult *result, gpointer data)
   batch_one_less (item->batch);
 }
 
+static void
+batch_refusal_asked (GObject *source, GAsyncResult *result, gpointer data)
+{
+  XdsBatch *batch = data;
+
+  batch->refusal = xds_client_read_finish (XDS_CLIENT (source), result, NULL, NULL);
+  batch_one_less (batch);
+}
+
 static gboolean
 batch_end (gpointer data)
 {
@@ -430,6 +457,12 @@ batch_end (gpointer data)
         continue;
       batch->n_left++;
       xds_client_list_async (client, batch->txn, item->path, NULL, batch_listed, item);
+    }
+  if (needs_refusal (batch))
+    {
+      batch->asked = TRUE;
+      batch->n_left++;
+      xds_client_read_async (client, NULL, XDS_REFUSAL_PATH, NULL, batch_refusal_asked, batch);
     }
   if (--batch->n_left > 0)
     return G_SOURCE_REMOVE;
@@ -496,6 +529,15 @@ xds_batch_run_finish (XdsBatch *batch, GAsyncResult *result, GError **error)
 
 /* --- results --- */
 
+static void
+batch_refused (XdsBatch *batch, const BatchItem *item, GError **error)
+{
+  guint32 tx = batch->txn != NULL ? xds_transaction_get_id (batch->txn) : 0;
+  const XdsErrorAbout about = { item->op, tx, item->path, XDS_NO_DOMID };
+
+  g_propagate_error (error, xds_error_new_for (&about, item->status, batch->refusal));
+}
+
 /* The item, if it went well; NULL and an error otherwise. */
 static BatchItem *
 batch_get (XdsBatch *batch, guint index, GError **error)
@@ -516,8 +558,7 @@ batch_get (XdsBatch *batch, guint index, GError **error)
     }
   if (item->status == XDS_OK || item->strings != NULL)
     return item;
-  g_propagate_error (error, xds_error_new_for (item->op, batch->txn != NULL, item->path,
-                                               XDS_NO_DOMID, item->status));
+  batch_refused (batch, item, error);
   return NULL;
 }
 

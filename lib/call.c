@@ -100,6 +100,12 @@ sync_done (XdsClient *client, const XdsReply *reply, gpointer data)
     answer_set (&sync->answer, reply->data, reply->len);
 }
 
+static XdsErrorAbout
+about_call (const XdsCall *call)
+{
+  return (XdsErrorAbout){ call->op, call->tx, call->path, call->domid };
+}
+
 static gboolean
 sync_wait (XdsClient *client, SyncCall *sync, const XdsCall *call, GError **error)
 {
@@ -119,6 +125,18 @@ sync_wait (XdsClient *client, SyncCall *sync, const XdsCall *call, GError **erro
   return FALSE;
 }
 
+char *
+xds_call_ask_refusal (XdsClient *client)
+{
+  XdsCall call = xds_call (XDS_OP_READ, 0, XDS_REFUSAL_PATH);
+  SyncCall sync = { .done = FALSE };
+
+  if (xds_request_submit (client, &call, sync_done, &sync, NULL))
+    sync_wait (client, &sync, &call, NULL);
+  g_clear_error (&sync.broken);
+  return sync.answer.data;
+}
+
 gboolean
 xds_call_run (XdsClient *client, const XdsCall *call, XdsAnswer *ret_answer, GError **error)
 {
@@ -134,8 +152,10 @@ xds_call_run (XdsClient *client, const XdsCall *call, XdsAnswer *ret_answer, GEr
     }
   if (sync.status != XDS_OK)
     {
-      g_propagate_error (error, xds_error_new_for (call->op, call->tx, call->path, call->domid,
-                                                   sync.status));
+      g_autofree char *refusal = sync.status == XDS_ENOSPC ? xds_call_ask_refusal (client) : NULL;
+      XdsErrorAbout about = about_call (call);
+
+      g_propagate_error (error, xds_error_new_for (&about, sync.status, refusal));
       return FALSE;
     }
   *ret_answer = sync.answer;
@@ -203,23 +223,55 @@ async_call_tell_later (AsyncCall *self)
 }
 
 static void
-async_done (XdsClient *client, const XdsReply *reply, gpointer data)
+async_call_end (AsyncCall *self)
 {
-  AsyncCall *self = data;
-
-  if (reply->broken != NULL)
-    self->error = g_error_copy (reply->broken);
-  else if (reply->status != XDS_OK)
-    self->error = xds_error_new_for (self->op, self->tx, self->path, self->domid, reply->status);
-  else
-    self->answer = xds_answer_copy (reply->data, reply->len);
-  if (client->in_sync > 0)
+  if (self->client->in_sync > 0)
     {
       async_call_tell_later (self);
       return;
     }
   async_call_tell (self);
   async_call_free (self);
+}
+
+static void
+async_refused (AsyncCall *self, XdsStatus status, const char *refusal)
+{
+  const XdsErrorAbout about = { self->op, self->tx, self->path, self->domid };
+
+  self->error = xds_error_new_for (&about, status, refusal);
+  async_call_end (self);
+}
+
+static void
+async_refusal_asked (XdsClient *client, const XdsReply *reply, gpointer data)
+{
+  g_autofree char *refusal = NULL;
+
+  if (reply->broken == NULL && reply->status == XDS_OK)
+    refusal = g_strndup (reply->data, reply->len);
+  async_refused (data, XDS_ENOSPC, refusal);
+}
+
+static void
+async_done (XdsClient *client, const XdsReply *reply, gpointer data)
+{
+  const XdsCall ask = xds_call (XDS_OP_READ, 0, XDS_REFUSAL_PATH);
+  AsyncCall *self = data;
+
+  if (reply->broken == NULL && reply->status == XDS_ENOSPC
+      && xds_request_submit (client, &ask, async_refusal_asked, self, NULL))
+    return;
+  if (reply->broken == NULL && reply->status != XDS_OK)
+    {
+      async_refused (self, reply->status, NULL);
+      return;
+    }
+  if (reply->broken != NULL)
+    self->error = g_error_copy (reply->broken);
+  else
+    self->answer = xds_answer_copy (reply->data, reply->len);
+  async_call_end (self);
 }
 
 void

@@ -45,6 +45,9 @@ gboolean xds_call_run (XdsClient *client, const XdsCall *call, XdsAnswer *ret_an
 /* For calls whose answer is "OK". */
 gboolean xds_call_run_ok (XdsClient *client, const XdsCall *call, GError **error);
 
+/* Asks which limit was met last; NULL with a server that does not tell. */
+char *xds_call_ask_refusal (XdsClient *client);
+
 /* Called with an answer (transfer full), or with an error (transfer full). */
 typedef void (*XdsCallDone) (XdsClient *client, XdsAnswer *answer, GError *error, gpointer data);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Errors.  A message says what was tried, where, why it failed and what to do; the wire has only
- * a name, so which quota is meant is told by what the request could have run into.
+ * Errors.  A message says what was tried, where, why it failed and what to do.  The wire has only a
+ * name, so which quota is meant is asked for afterwards; a server of others does not tell, and then
+ * all are named that such a request could have run into.
  */
 
 #include "lib/error.h"
@@ -12,7 +13,7 @@ G_STATIC_ASSERT ((int) XDS_ERROR_EPERM == (int) XDS_EPERM);
 G_STATIC_ASSERT ((int) XDS_STATUS_MAX == (int) XDS_ERROR_EPERM + 1);
 
 /* clang-format off: it would take the name for a sum */
-G_DEFINE_QUARK (xds-error-quark, xds_error)
+G_DEFINE_QUARK (xds - error - quark, xds_error)
 /* clang-format on */
 
 /* From XDS_ERROR_FAILED on. */
@@ -143,13 +144,67 @@ reason_invalid (guint op, const char *path)
     }
 }
 
-static char *
-reason (guint op, const char *path, guint32 tx, XdsStatus status)
+/* Is @path, which a server gave, what a caller calls @ours? */
+static gboolean
+is_same_path (const char *path, const char *ours)
 {
+  gsize len = strlen (path), ours_len = ours != NULL ? strlen (ours) : 0;
+
+  if (ours_len == 0 || ours_len >= len)
+    return g_strcmp0 (path, ours != NULL ? ours : "") == 0;
+  return g_str_has_suffix (path, ours) && path[len - ours_len - 1] == '/';
+}
+
+/*
+ * "QUOTA TOTAL ALLOWED OPERATION TRANSACTION PATH", if that was this request; a connection may have
+ * other users (the kernel's device has), whose requests met a limit after ours.  A transaction
+ * fails to commit for what any of its requests met.
+ */
+static char *
+reason_named (const XdsErrorAbout *about, const char *refusal)
+{
+  g_auto (GStrv) words = refusal != NULL ? g_strsplit (refusal, " ", 6) : NULL;
+
+  if (words == NULL || g_strv_length (words) != 6
+      || g_ascii_strtoull (words[4], NULL, 10) != about->tx)
+    return NULL;
+  if (about->op == XDS_OP_TRANSACTION_END && words[5][0] != '\0')
+    return g_strdup_printf ("the quota %s was met by %s %s in it: that would have been %s, and %s "
+                            "are allowed; in domain 0 \"xds quota\" changes limits",
+                            words[0], words[3], words[5], words[1], words[2]);
+  if (!is_same_path (words[5], about->path))
+    return NULL;
+  return g_strdup_printf ("the quota %s is used up: this would be %s, and %s are allowed; in "
+                          "domain 0 \"xds quota\" changes limits",
+                          words[0], words[1], words[2]);
+}
+
+static char *
+reason_quota (const XdsErrorAbout *about, const char *refusal)
+{
+  const char *could = op_quotas (about->op, about->tx);
+  char *named = reason_named (about, refusal);
+
+  if (named != NULL)
+    return named;
+  if (refusal != NULL)
+    return g_strdup_printf ("a quota is used up, %s or memory; the last that this client met was "
+                            "%.*s; in domain 0 \"xds quota\" changes limits",
+                            could, (int) strcspn (refusal, " "), refusal);
+  return g_strdup_printf ("a quota is used up, and this server does not tell which: %s or memory; "
+                          "in domain 0 \"xds quota\" shows and changes limits",
+                          could);
+}
+
+static char *
+reason (const XdsErrorAbout *about, XdsStatus status, const char *refusal)
+{
+  guint op = about->op;
+
   switch (status)
     {
     case XDS_EINVAL:
-      return reason_invalid (op, path);
+      return reason_invalid (op, about->path);
     case XDS_EACCES:
       return g_strdup ("its permissions do not allow this to us; its owner, or domain 0, can "
                        "change them");
@@ -163,9 +218,7 @@ reason (guint op, const char *path, guint32 tx, XdsStatus status)
     case XDS_EEXIST:
       return g_strdup ("it is there already");
     case XDS_ENOSPC:
-      return g_strdup_printf ("the quota %s or memory is used up; \"xds top\" shows limits and "
-                              "use, \"xds quota\" changes limits, the server's log says which",
-                              op_quotas (op, tx));
+      return reason_quota (about, refusal);
     case XDS_ENOMEM:
       return g_strdup ("the server, or the domain, has no memory left; \"xds top\" shows limits "
                        "and use");
@@ -198,17 +251,17 @@ name_path (const char *path)
 }
 
 GError *
-xds_error_new_for (guint op, guint32 tx, const char *path, int domid, XdsStatus status)
+xds_error_new_for (const XdsErrorAbout *about, XdsStatus status, const char *refusal)
 {
-  g_autofree char *why = reason (op, path, tx, status);
+  g_autofree char *why = reason (about, status, refusal);
   g_autofree char *where = NULL;
 
-  if (domid != XDS_NO_DOMID && path != NULL)
-    where = g_strdup_printf (" %s of domain %d", path, domid);
-  else if (domid != XDS_NO_DOMID)
-    where = g_strdup_printf (" %d", domid);
+  if (about->domid != XDS_NO_DOMID && about->path != NULL)
+    where = g_strdup_printf (" %s of domain %d", about->path, about->domid);
+  else if (about->domid != XDS_NO_DOMID)
+    where = g_strdup_printf (" %d", about->domid);
   else
-    where = name_path (path);
-  return g_error_new (XDS_ERROR, (int) status, "Cannot %s%s: %s (%s).", op_words (op), where, why,
-                      xds_status_name (status));
+    where = name_path (about->path);
+  return g_error_new (XDS_ERROR, (int) status, "Cannot %s%s: %s (%s).", op_words (about->op), where,
+                      why, xds_status_name (status));
 }

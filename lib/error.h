@@ -5,7 +5,17 @@
 
 #include "lib/client.h"
 
-/* @tx is 0 outside of a transaction.  @path and @domid (XDS_NO_DOMID: none) say what the operation
-   was about. */
-GError *xds_error_new_for (guint op, guint32 tx, const char *path, int domid,
-                           XdsStatus status);
+/* What an operation was about. */
+typedef struct
+{
+  guint op;
+  guint32 tx;       /* 0 outside of a transaction */
+  const char *path; /* (nullable) */
+  int domid;        /* XDS_NO_DOMID: none */
+} XdsErrorAbout;
+
+/* @refusal (nullable) is what xendomstored answered to a READ of XDS_REFUSAL_PATH afterwards. */
+GError *xds_error_new_for (const XdsErrorAbout *about, XdsStatus status, const char *refusal);
+
+/* Where xendomstored tells a client which limit its last request met that met one. */
+#define XDS_REFUSAL_PATH "@quota/refused"

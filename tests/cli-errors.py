@@ -141,7 +141,7 @@ def check_quota_named():
     for words, quota in ((('watch', '/a'), 'watches'), (('write', '/a', '1'), 'transactions')):
         server.answer = refusing('ENOSPC')
         _, _, err = run(*words)
-        check('the message names the quota ' + quota, 'the quota %s or memory is used up' % quota in err, err)
+        check('a foreign server\'s ENOSPC names what it could be: ' + quota, 'does not tell which: %s or memory' % quota in err, err)
 
 
 def check_retries():

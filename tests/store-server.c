@@ -31,11 +31,14 @@ struct XdsStoreServer
   int listener;
   int command[2], answer[2];
   guint domid; /* of a command */
+  const char *quota;
+  guint64 value;
   gint reads;  /* atomic */
 
   /* the thread's own */
   XdsEngine *engine;
   GPtrArray *connections;
+  gint guest; /* whose the next connection is; -1: a client's of domain 0 */
   gboolean ended;
 };
 
@@ -81,7 +84,11 @@ accept_one (XdsStoreServer *server)
     return;
   connection = g_new0 (Connection, 1);
   connection->fd = fd;
-  connection->peer = xds_engine_add_socket_peer (server->engine, &identity);
+  if (server->guest >= 0)
+    connection->peer = xds_engine_add_domain_peer (server->engine, (guint) server->guest);
+  else
+    connection->peer = xds_engine_add_socket_peer (server->engine, &identity);
+  server->guest = -1;
   xds_peer_set_data (connection->peer, connection);
   g_ptr_array_add (server->connections, connection);
 }
@@ -154,6 +161,12 @@ do_command (XdsStoreServer *server)
     case 'k':
       xds_engine_domain_changed (server->engine, server->domid, NULL);
       break;
+    case 'g':
+      server->guest = (gint) server->domid;
+      break;
+    case 'q':
+      g_assert_true (xds_engine_set_quota (server->engine, server->quota, server->value));
+      break;
     case 'h':
       while (server->connections->len > 0)
         drop (server, server->connections->pdata[0]);
@@ -202,6 +215,7 @@ run (gpointer data)
   XdsStoreServer *server = data;
 
   server->engine = xds_engine_new (&host, server);
+  server->guest = -1;
   server->connections = g_ptr_array_new_with_free_func (connection_free);
   while (!server->ended)
     poll_once (server);
@@ -268,6 +282,21 @@ xds_store_server_reads (XdsStoreServer *server)
 }
 
 void
+xds_store_server_be_guest (XdsStoreServer *server, guint domid)
+{
+  server->domid = domid;
+  command (server, 'g');
+}
+
+void
+xds_store_server_set_quota (XdsStoreServer *server, const char *name, guint64 value)
+{
+  server->quota = name;
+  server->value = value;
+  command (server, 'q');
+}
+
+void
 xds_store_server_kill (XdsStoreServer *server, guint domid)
 {
   server->domid = domid;
@@ -285,7 +314,7 @@ xds_store_server_stop (XdsStoreServer *server)
 {
   if (server == NULL)
     return;
-  command (server, 'q');
+  command (server, 'e');
   g_thread_join (server->thread);
   close (server->listener);
   for (int i = 0; i < 2; i++)

@@ -19,6 +19,12 @@ const char *xds_store_server_path (XdsStoreServer *server);
 /* How many system calls brought requests so far. */
 guint xds_store_server_reads (XdsStoreServer *server);
 
+/* The next connection is domain @domid's, as by a ring; it has the quotas of a guest. */
+void xds_store_server_be_guest (XdsStoreServer *server, guint domid);
+
+/* Sets a quota of all. */
+void xds_store_server_set_quota (XdsStoreServer *server, const char *name, guint64 value);
+
 /* Ends a domain, as a hypervisor would tell. */
 void xds_store_server_kill (XdsStoreServer *server, guint domid);
 

@@ -2,7 +2,8 @@
 
 /*
  * The library's calls that are made of others, in their asynchronous forms, and userdata without a
- * GLib main loop: each does what its synchronous form does, and fails as that does.
+ * GLib main loop: each does what its synchronous form does, and fails as that does.  And which
+ * limit a guest met, told by each form.
  */
 
 #include "tests/store-server.h"
@@ -260,6 +261,101 @@ test_batch_broken (Fixture *f, gconstpointer data)
   gt_signal_logger_assert_emission_pop (f->logger, f->client, "closed", NULL);
 }
 
+/* --- limits --- */
+
+static void
+assert_names (GError **error, const char *what)
+{
+  g_assert_error (*error, XDS_ERROR, XDS_ERROR_ENOSPC);
+  g_assert_cmpstr (strstr ((*error)->message, what), !=, NULL);
+  g_clear_error (error);
+}
+
+/* A client of domain 3, which has a home with one node in it, and may own no more. */
+static XdsClient *
+new_guest (Fixture *f)
+{
+  XdsClient *guest;
+
+  xds_client_mkdir (f->client, NULL, "/local/domain/3", NULL);
+  xds_client_set_permissions (f->client, NULL, "/local/domain/3",
+                              (const char *const[]){ "n3", NULL }, NULL);
+  xds_store_server_set_quota (f->server, "nodes", 2);
+  xds_store_server_set_quota (f->server, "watches", 1);
+  xds_store_server_be_guest (f->server, 3);
+  guest = xds_client_open_path (xds_store_server_path (f->server), NULL);
+  g_assert_true (xds_client_write (guest, NULL, "a", "x", 1, NULL));
+  return guest;
+}
+
+/* The error of a guest that met a limit names that one, at once and later, and with which numbers.
+ */
+static void
+test_quota_named (Fixture *f, gconstpointer data)
+{
+  g_autoptr (XdsClient) guest = new_guest (f);
+  g_autofree char *big = g_strnfill (2049, 'x');
+  g_autoptr (GAsyncResult) written = NULL;
+  g_autoptr (XdsWatch) watch = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (xds_client_write (guest, NULL, "b", "x", 1, &error));
+  assert_names (&error, "write b: the quota nodes is used up: this would be 3, and 2 are allowed");
+  g_assert_false (xds_client_write (guest, NULL, "a", big, -1, &error));
+  assert_names (&error, "the quota node-size is used up: this would be 2049, and 2048 are allowed");
+  watch = xds_client_watch (guest, "a", XDS_WATCH_UNLIMITED, &error);
+  g_assert_no_error (error);
+  g_assert_null (xds_client_watch (guest, "b", XDS_WATCH_UNLIMITED, &error));
+  assert_names (&error,
+                "watch b: the quota watches is used up: this would be 2, and 1 are allowed");
+  xds_client_write_async (guest, NULL, "/local/domain/3/c", "x", 1, NULL, store_result, &written);
+  g_assert_false (xds_client_write_finish (guest, wait_result (&written), &error));
+  assert_names (&error, "the quota nodes is used up: this would be 3, and 2 are allowed");
+  g_clear_object (&watch);
+  xds_client_close (guest);
+}
+
+/* In a transaction the request that met the limit names it, and so does the commit that fails. */
+static void
+test_quota_in_transaction (Fixture *f, gconstpointer data)
+{
+  g_autoptr (XdsClient) guest = new_guest (f);
+  g_autoptr (XdsTransaction) txn = xds_client_begin (guest, NULL);
+  g_autofree char *big = g_strnfill (2049, 'x');
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (xds_client_write (guest, txn, "a", big, -1, &error));
+  assert_names (&error, "the quota node-size is used up: this would be 2049, and 2048 are allowed");
+  g_assert_false (xds_transaction_commit (txn, &error));
+  assert_names (&error, "the quota node-size was met by WRITE /local/domain/3/a in it");
+  xds_client_close (guest);
+}
+
+/* Of a batch the last refusal is named, and the others say what it was about. */
+static void
+test_quota_in_batch (Fixture *f, gconstpointer data)
+{
+  g_autoptr (XdsClient) guest = new_guest (f);
+  g_autoptr (XdsBatch) batch = xds_batch_new (guest, NULL);
+  g_autoptr (XdsBatch) later = xds_batch_new (guest, NULL);
+  g_autoptr (GAsyncResult) run = NULL;
+  g_autoptr (GError) error = NULL;
+
+  xds_batch_mkdir (batch, "b");
+  xds_batch_mkdir (batch, "c");
+  g_assert_true (xds_batch_run (batch, &error));
+  g_assert_false (xds_batch_check (batch, 0, &error));
+  assert_names (&error, "nodes or memory; the last that this client met was nodes");
+  g_assert_false (xds_batch_check (batch, 1, &error));
+  assert_names (&error, "the quota nodes is used up: this would be 3");
+  xds_batch_mkdir (later, "d");
+  xds_batch_run_async (later, NULL, store_result, &run);
+  g_assert_true (xds_batch_run_finish (later, wait_result (&run), &error));
+  g_assert_false (xds_batch_check (later, 0, &error));
+  assert_names (&error, "make d: the quota nodes is used up");
+  xds_client_close (guest);
+}
+
 /* --- domains --- */
 
 /* Domains that are there are not signalled, those that come afterwards are, also to who asked
@@ -446,6 +542,9 @@ main (int argc, char **argv)
   ADD ("/later/transact", test_transact);
   ADD ("/later/batch", test_batch);
   ADD ("/later/batch-broken", test_batch_broken);
+  ADD ("/later/quota-named", test_quota_named);
+  ADD ("/later/quota-in-transaction", test_quota_in_transaction);
+  ADD ("/later/quota-in-batch", test_quota_in_batch);
   ADD ("/later/domains", test_domains);
   ADD ("/later/domains-broken", test_domains_broken);
   ADD ("/later/userdata-update", test_update);

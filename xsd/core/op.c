@@ -8,6 +8,7 @@
 
 #include "xsd/core/state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct
@@ -62,15 +63,48 @@ xds_request_reply_text (XdsRequest *request, const char *text)
   xds_request_reply_scratch (request, len + 1);
 }
 
+/* Kept for "@quota/refused", see xds_op_read(). */
+static void
+note_refusal (XdsRequest *request, XdsQuota quota, guint64 total, guint64 allowed)
+{
+  XdsRefusal *refusal = g_new (XdsRefusal, 1);
+
+  *refusal = (XdsRefusal){ .quota = quota,
+                           .total = total,
+                           .allowed = allowed,
+                           .op = xds_op_name (request->header.type),
+                           .tx_id = request->header.tx_id,
+                           .path = g_strdup (request->path.text) };
+  xds_refusal_free (request->peer->refusal);
+  request->peer->refusal = refusal;
+}
+
+XdsStatus
+xds_request_refusal (XdsRequest *request)
+{
+  const XdsRefusal *refusal = request->peer->refusal;
+  int n;
+
+  if (refusal == NULL)
+    return XDS_ENOENT;
+  n = snprintf ((char *) request->engine->scratch, XDS_PAYLOAD_MAX,
+                "%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s %u %s",
+                xds_quota_name (refusal->quota), refusal->total, refusal->allowed, refusal->op,
+                refusal->tx_id, refusal->path);
+  xds_request_reply_scratch (request, n);
+  return XDS_OK;
+}
+
 XdsStatus
 xds_request_over_quota (XdsRequest *request, XdsQuota quota, guint64 used)
 {
   XdsEngine *engine = request->engine;
   XdsPeer *peer = request->peer;
+  guint64 allowed = xds_quota_limit (&engine->quotas, peer->account, quota);
 
+  note_refusal (request, quota, used, allowed);
   xds_engine_notice (engine, XDS_NOTICE_QUOTA, peer, xds_peer_domid (peer), xds_quota_name (quota),
-                     request->path.text, used,
-                     xds_quota_limit (&engine->quotas, peer->account, quota));
+                     request->path.text, used, allowed);
   if (request->txn != NULL && quota != XDS_QUOTA_TRANSACTIONS)
     request->txn->poison = XDS_ENOSPC;
   return XDS_ENOSPC;

@@ -133,12 +133,22 @@ held_free (XdsHeld *held)
   g_free (held);
 }
 
+void
+xds_refusal_free (XdsRefusal *refusal)
+{
+  if (refusal == NULL)
+    return;
+  g_free (refusal->path);
+  g_free (refusal);
+}
+
 static void
 forget (XdsPeer *peer)
 {
   xds_peer_drop_txns (peer);
   xds_peer_drop_watches (peer);
   g_clear_pointer (&peer->held, held_free);
+  g_clear_pointer (&peer->refusal, xds_refusal_free);
   release_input (peer);
   release_output (peer);
   charge_output (peer);

@@ -33,6 +33,17 @@ typedef struct
 
 typedef struct XdsHeld XdsHeld;
 
+/* Which limit a request met last, for a client that was told no more than ENOSPC.  One a peer, so
+   that it needs no charge. */
+typedef struct
+{
+  XdsQuota quota;
+  guint64 total, allowed; /* what it would have come to, and what may be */
+  const char *op;
+  guint32 tx_id;
+  char *path; /* (owned) "" where there is none */
+} XdsRefusal;
+
 struct XdsPeer
 {
   XdsEngine *engine;   /* (unowned) */
@@ -44,6 +55,7 @@ struct XdsPeer
   guint64 given, taken; /* bytes in all, as the journal has them */
   XdsBuffer in, out;
   XdsHeld *held;      /* (owned) (nullable) */
+  XdsRefusal *refusal; /* (owned) (nullable) */
   XdsWatch *watches;  /* (owned) newest first */
   GPtrArray *txns;    /* (owned) (nullable) */
   guint64 part_generation; /* where the last part of a listing ended */
@@ -108,6 +120,8 @@ gboolean xds_peer_redo (XdsPeer *peer, guint n, gboolean failed);
 /* Whom permissions are checked for. */
 guint xds_peer_actor (const XdsPeer *peer);
 gint xds_peer_target (const XdsPeer *peer);
+
+void xds_refusal_free (XdsRefusal *refusal);
 
 /* Stops reading it, and tells the host. */
 void xds_peer_fail (XdsPeer *peer, guint ring_error, const char *what);

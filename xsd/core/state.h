@@ -93,6 +93,9 @@ void xds_request_reply_scratch (XdsRequest *request, gsize n);
 
 /* Told to the host with the peer's domid; the status to answer. */
 XdsStatus xds_request_over_quota (XdsRequest *request, XdsQuota quota, guint64 used);
+/* Answers with what was refused to the peer last: quota, total, allowed, operation, transaction,
+   path. */
+XdsStatus xds_request_refusal (XdsRequest *request);
 /* May the peer's account reach @total?  XDS_OK, or what to answer, told and logged. */
 XdsStatus xds_request_check (XdsRequest *request, XdsQuota quota, guint64 total);
 
