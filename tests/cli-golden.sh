@@ -50,9 +50,9 @@ replay ()
 }
 
 sessions=("$golden"/*.txt)
-plan "$((${#sessions[@]} + 1))"
+plan "$((${#sessions[@]} + 2))"
 for session in "${sessions[@]}"; do
-  start
+  start || { echo "Bail out! the daemon does not start: $(tail -n 1 "$work/log")"; exit 1; }
   replay "$session" > "$work/came"
   stop
   rm -f "$work"/userdata/userdata-*
@@ -61,8 +61,37 @@ for session in "${sessions[@]}"; do
   ok "${session##*/} comes out as it stands" diff -u "$session" "$work/came"
 done
 
-# A verb without a session would be a verb that nobody knows to work.
-missing=$(xds help | awk '/^  [a-z]/ { print $1 }' | while read -r verb; do
-  grep -qE "^\\\$ .*xds ([^|;]* )?$verb( |\$)" "$golden"/*.txt || echo "$verb"
-done)
-is 'every verb has a session' "$missing" ''
+# things: every verb, and every action of those that have actions, as words of a command line.
+things ()
+{
+  local verb action
+
+  for verb in $(xds help | awk '/^  [a-z]/ { print $1 }'); do
+    case $verb in
+      userdata | domain | sim)
+        for action in $(xds complete -- "$verb" ''); do echo "$verb $action"; done ;;
+      *) echo "$verb" ;;
+    esac
+  done
+}
+
+# commands THING: the commands of all sessions in which it is run, not those about its help; at most
+# options with their values are between its words.
+commands ()
+{
+  local option='(-[A-Za-z]+|--[a-z-]+|userdata|other|web1|7|8)'
+
+  grep -hoE "^\\$ .*" "$golden"/*.txt \
+    | grep -oE "xds ($option )*${1/ / ($option )*}( [^|;&]*)?" | grep -vE -- '--help|complete -- .* '
+}
+
+# without FORMAT: what has no session in it.
+without ()
+{
+  things | while read -r thing; do
+    commands "$thing" | grep -qE "$@" -- ' (-[A-Za-z]*j|--json)( |$)' || echo "$thing"
+  done
+}
+
+is 'everything that xds does has a session as text' "$(without -v)" ''
+is 'everything that xds does has a session as JSON' "$(without)" ''

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 /* clang-format off: it would take the name for a sum */
-G_DEFINE_QUARK (xds-cli-error-quark, xds_cli_error)
+G_DEFINE_QUARK (xds - cli - error - quark, xds_cli_error)
 /* clang-format on */
 
 int
@@ -120,6 +120,7 @@ xds_cli_domid (XdsCli *cli, const char *text, guint *ret_domid, GError **error)
   g_autoptr (GHashTable) names = NULL;
   GHashTableIter iter;
   gpointer domid, name;
+  guint found[2] = { 0, 0 }, n = 0;
   guint64 number;
 
   if (xds_cli_number (text, G_MAXUINT16, &number))
@@ -133,10 +134,18 @@ xds_cli_domid (XdsCli *cli, const char *text, guint *ret_domid, GError **error)
   g_hash_table_iter_init (&iter, names);
   while (g_hash_table_iter_next (&iter, &domid, &name))
     if (strcmp (name, text) == 0)
-      {
-        *ret_domid = GPOINTER_TO_UINT (domid);
-        return TRUE;
-      }
+      found[n++ % 2] = GPOINTER_TO_UINT (domid);
+  if (n == 1)
+    {
+      *ret_domid = found[0];
+      return TRUE;
+    }
+  if (n > 1)
+    {
+      xds_cli_usage (error, "Domains %u and %u are both named \"%s\"; give the number.",
+                     MIN (found[0], found[1]), MAX (found[0], found[1]), text);
+      return FALSE;
+    }
   g_set_error (error, XDS_ERROR, XDS_ERROR_ENOENT,
                "There is no domain named \"%s\"; \"xds domain\" lists those that there are.", text);
   return FALSE;

@@ -185,3 +185,26 @@ xds_out_finish (GError **error)
                g_strerror (errno));
   return FALSE;
 }
+
+/* Work takes long enough to be told of it from here on, in microseconds. */
+#define PATIENCE (G_USEC_PER_SEC / 2)
+
+/* As often as an eye can see. */
+#define PACE (G_USEC_PER_SEC / 10)
+
+void
+xds_out_progress (gint64 since, guint n, gboolean end)
+{
+  static gint64 shown; /* when last; 0: nothing is on the line */
+  gint64 now = g_get_monotonic_time ();
+
+  if (!isatty (STDERR_FILENO))
+    return;
+  if (end && shown != 0)
+    fputs ("\r\033[K", stderr);
+  else if (!end && now - since >= PATIENCE && now - shown >= PACE)
+    fprintf (stderr, "\r%u nodes...", n);
+  else if (!end)
+    return;
+  shown = end ? 0 : now;
+}

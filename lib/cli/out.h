@@ -25,5 +25,10 @@ void xds_out_error (const GError *error, int status, gboolean json);
 /* What is left of @columns for the terminal's width; 0 if output is no terminal. */
 guint xds_out_width (void);
 
+/* Tells of @n nodes so far, once work that began @since (monotonic) takes its time; at its end the
+   line is cleared.  On a terminal only, and on standard error: what is printed is the same without.
+ */
+void xds_out_progress (gint64 since, guint n, gboolean end);
+
 /* Flushes; FALSE and an error if anything until now could not be written. */
 gboolean xds_out_finish (GError **error);

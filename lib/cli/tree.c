@@ -11,7 +11,6 @@
 #include "lib/cli/out.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 void
 xds_node_free (XdsNode *node)
@@ -111,24 +110,6 @@ loading_take (Loading *self, XdsBatch *batch, guint depth, GPtrArray *next)
     }
 }
 
-/* Reading takes long enough to be told of it from here on, in microseconds. */
-#define PATIENCE (G_USEC_PER_SEC / 2)
-
-/* On a terminal only, and on standard error: what is printed is the same with and without. */
-static void
-show_progress (gint64 since, guint n, gboolean end)
-{
-  static gboolean shown;
-
-  if (!isatty (STDERR_FILENO) || (!shown && g_get_monotonic_time () - since < PATIENCE))
-    return;
-  if (!end)
-    fprintf (stderr, "\r%u nodes...", n);
-  else if (shown)
-    fputs ("\r\033[K", stderr);
-  shown = !end;
-}
-
 static gboolean
 load_level (XdsClient *client, XdsTransaction *txn, GPtrArray *level, guint depth, gboolean deeper,
             GPtrArray *next, GError **error)
@@ -204,9 +185,9 @@ xds_tree_load (XdsClient *client, XdsTransaction *txn, const char *path, int max
       g_ptr_array_unref (level);
       level = next;
       n += level->len;
-      show_progress (since, n, FALSE);
+      xds_out_progress (since, n, FALSE);
     }
-  show_progress (since, n, TRUE);
+  xds_out_progress (since, n, TRUE);
   if (good)
     nodes = flatten (root);
   free_levels (root);

@@ -8,15 +8,31 @@
  * What a word is follows from the verb and from the word before it, by the table below.
  */
 
+#include "lib/cli/out.h"
 #include "lib/cli/verbs.h"
 
 #include <stdio.h>
+
+static GPtrArray *offered; /* (owned) while the verb runs */
 
 static void
 offer (const char *candidate, const char *word)
 {
   if (g_str_has_prefix (candidate, word))
-    puts (candidate);
+    g_ptr_array_add (offered, g_strdup (candidate));
+}
+
+static void
+print_offered (gboolean json)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+  g_ptr_array_add (offered, NULL);
+  xds_out_json_strings (builder, (char **) offered->pdata);
+  if (json)
+    xds_out_json (builder);
+  for (guint i = 0; !json && offered->pdata[i] != NULL; i++)
+    puts (offered->pdata[i]);
 }
 
 static void
@@ -126,8 +142,8 @@ static const char *const domain_actions[]
 static const char *const sim_actions[]
     = { "list",  "init",    "start",    "stop",  "create", "destroy",
         "pause", "unpause", "shutdown", "crash", "resume", NULL };
-static const char *const userdata_actions[] = { "ls",     "get",    "put",   "edit", "rm",
-                                                "export", "import", "audit", NULL };
+static const char *const userdata_actions[]
+    = { "ls", "get", "put", "edit", "rm", "export", "import", "audit", NULL };
 
 /* @position: of the word behind the verb, options left out. */
 static void
@@ -157,6 +173,7 @@ run (XdsCli *cli, int argc, char **argv, GError **error)
   const char *before = argc > 1 ? argv[argc - 2] : "";
   guint position = 0;
 
+  offered = g_ptr_array_new_with_free_func (g_free);
   for (int i = 0; i < argc - 1; i++)
     if (g_str_equal (argv[i], "-D") || g_str_equal (argv[i], "--domain"))
       {
@@ -175,6 +192,8 @@ run (XdsCli *cli, int argc, char **argv, GError **error)
     offer_verbs (word);
   else
     offer_argument (cli, verb, position, word);
+  print_offered (cli->json);
+  g_clear_pointer (&offered, g_ptr_array_unref);
   return XDS_EXIT_DONE;
 }
 

@@ -80,13 +80,15 @@ list_domains (XdsCli *cli, GError **error)
 static int
 introduce (XdsCli *cli, int argc, char **argv, GError **error)
 {
-  guint64 domid, gfn, port;
+  guint64 gfn, port;
+  guint domid;
 
-  if (argc != 3 || !xds_cli_number (argv[0], G_MAXUINT16, &domid)
-      || !xds_cli_number (argv[1], G_MAXUINT64, &gfn)
+  if (argc != 3 || !xds_cli_number (argv[1], G_MAXUINT64, &gfn)
       || !xds_cli_number (argv[2], G_MAXUINT32, &port))
     return xds_cli_usage (error, "Give domain id, frame and event channel: xds domain introduce "
                                  "7 1 5");
+  if (!xds_cli_domid (cli, argv[0], &domid, error))
+    return XDS_EXIT_NO;
   return xds_client_introduce (cli->client, domid, gfn, port, error) ? XDS_EXIT_DONE
                                                                      : XDS_EXIT_OTHER;
 }

@@ -197,8 +197,8 @@ load_json (JsonParser *parser, const char *file, const char *text, gsize len, GE
 
   if (json_parser_load_from_data (parser, text, len, &own))
     return TRUE;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-               "%s is not what \"xds dump\" prints: %s", file, own->message);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s is not what \"xds dump\" prints: %s",
+               file, own->message);
   return FALSE;
 }
 
@@ -358,6 +358,21 @@ apply_one (XdsCli *cli, XdsTransaction *txn, const XdsDiff *one, GError **error)
 }
 
 static gboolean
+apply_all (XdsCli *cli, XdsTransaction *txn, const GArray *diff, GError **error)
+{
+  gint64 since = g_get_monotonic_time ();
+  gboolean good = TRUE;
+
+  for (guint i = 0; good && i < diff->len; i++)
+    {
+      good = apply_one (cli, txn, &g_array_index (diff, XdsDiff, i), error);
+      xds_out_progress (since, i + 1, FALSE);
+    }
+  xds_out_progress (since, diff->len, TRUE);
+  return good;
+}
+
+static gboolean
 do_apply (XdsCli *cli, XdsTransaction *txn, gpointer data, GError **error)
 {
   Apply *apply = data;
@@ -373,10 +388,7 @@ do_apply (XdsCli *cli, XdsTransaction *txn, gpointer data, GError **error)
       g_array_remove_index (apply->diff, i);
     else
       i++;
-  for (guint i = 0; i < apply->diff->len; i++)
-    if (!apply_one (cli, txn, &g_array_index (apply->diff, XdsDiff, i), error))
-      return FALSE;
-  return TRUE;
+  return apply_all (cli, txn, apply->diff, error);
 }
 
 /* Puts a dump that was made elsewhere below @root. */

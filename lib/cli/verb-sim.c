@@ -65,6 +65,21 @@ parse_domid (const char *text, guint32 *ret_domid, GError **error)
   return TRUE;
 }
 
+/* Of a domain that there is: its name in the store does as well. */
+static gboolean
+find_domid (Sim *sim, const char *text, guint32 *ret_domid, GError **error)
+{
+  guint64 number;
+  guint domid;
+
+  if (xds_cli_number (text, G_MAXUINT64, &number))
+    return parse_domid (text, ret_domid, error);
+  if (!xds_cli_domid (sim->cli, text, &domid, error))
+    return FALSE;
+  *ret_domid = domid;
+  return TRUE;
+}
+
 /* --- list --- */
 
 static void
@@ -151,8 +166,8 @@ sim_destroy (Sim *sim, char **argv, GError **error)
 {
   guint32 domid;
 
-  if (!parse_domid (argv[0], &domid, error))
-    return XDS_EXIT_USAGE;
+  if (!find_domid (sim, argv[0], &domid, error))
+    return XDS_EXIT_OTHER;
   return check (xds_sim_world_destroy_domain (sim->world, domid), argv[0], error);
 }
 
@@ -161,8 +176,8 @@ change_state (Sim *sim, char **argv, guint set, guint clear, guint reason, GErro
 {
   guint32 domid;
 
-  if (!parse_domid (argv[0], &domid, error))
-    return XDS_EXIT_USAGE;
+  if (!find_domid (sim, argv[0], &domid, error))
+    return XDS_EXIT_OTHER;
   return check (xds_sim_world_change_domain (sim->world, domid, set, clear, reason), argv[0],
                 error);
 }
@@ -268,7 +283,7 @@ sim_start (Sim *sim, char **argv, GError **error)
 static gboolean
 remove_home (XdsClient *client, XdsTransaction *txn, gpointer data, GError **error)
 {
-  g_autofree char *path = g_strdup_printf ("/local/domain/%s", (const char *) data);
+  g_autofree char *path = g_strdup_printf ("/local/domain/%u", *(guint32 *) data);
   g_autofree char *vm_link = g_strconcat (path, "/vm", NULL);
   g_autofree char *vm = xds_client_read (client, txn, vm_link, NULL, NULL);
   g_autoptr (GError) own = NULL;
@@ -288,10 +303,10 @@ sim_stop (Sim *sim, char **argv, GError **error)
   XdsClient *client = xds_cli_client (sim->cli, error);
   guint32 domid;
 
-  if (client == NULL || !parse_domid (argv[0], &domid, error)
-      || !xds_client_transact (client, 0, remove_home, argv[0], error))
+  if (client == NULL || !find_domid (sim, argv[0], &domid, error)
+      || !xds_client_transact (client, 0, remove_home, &domid, error))
     return XDS_EXIT_OTHER;
-  return sim_destroy (sim, argv, error);
+  return check (xds_sim_world_destroy_domain (sim->world, domid), argv[0], error);
 }
 
 /* --- the table --- */

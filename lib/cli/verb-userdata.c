@@ -141,32 +141,43 @@ action_put (Action *action, GError **error)
 static gboolean
 run_editor (const char *path, GError **error)
 {
-  const char *editor = g_getenv ("VISUAL") != NULL ? g_getenv ("VISUAL") : g_getenv ("EDITOR");
+  const char *named = g_getenv ("VISUAL") != NULL ? g_getenv ("VISUAL") : g_getenv ("EDITOR");
+  const char *editor = named != NULL ? named : "vi";
   g_autofree char *quoted = g_shell_quote (path);
-  g_autofree char *command = g_strconcat (editor != NULL ? editor : "vi", " ", quoted, NULL);
+  g_autofree char *command = g_strconcat (editor, " ", quoted, NULL);
   const char *argv[] = { "/bin/sh", "-c", command, NULL };
+  g_autoptr (GError) own = NULL;
   int status;
 
-  if (!g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL,
-                     NULL, &status, error))
-    return FALSE;
-  return g_spawn_check_wait_status (status, error);
+  if (g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL,
+                    NULL, &status, &own)
+      && g_spawn_check_wait_status (status, &own))
+    return TRUE;
+  g_set_error (error, XDS_ERROR, XDS_ERROR_FAILED,
+               "The editor \"%s\" did not do it, so nothing was stored: %s. VISUAL or EDITOR "
+               "names another one.",
+               editor, own->message);
+  return FALSE;
 }
 
+/* Stores what the editor left in @path.  What cannot be stored is not thrown away. */
 static gboolean
-edit_file (Action *action, const char *path, const char *data, gsize len, guint64 generation,
-           GError **error)
+store_edited (Action *action, const char *path, const char *data, gsize len, guint64 generation,
+              gboolean *ret_keep, GError **error)
 {
   g_autofree char *edited = NULL;
   gsize edited_len;
 
-  if (!g_file_set_contents_full (path, data, len, G_FILE_SET_CONTENTS_NONE, 0600, error)
-      || !run_editor (path, error) || !g_file_get_contents (path, &edited, &edited_len, error))
+  if (!g_file_get_contents (path, &edited, &edited_len, error))
     return FALSE;
   if (edited_len == len && memcmp (edited, data, len) == 0)
     return TRUE;
-  return xds_userdata_compare_and_store (action->userdata, action->domid, action->userid, edited,
-                                         edited_len, generation, NULL, error);
+  if (xds_userdata_compare_and_store (action->userdata, action->domid, action->userid, edited,
+                                      edited_len, generation, NULL, error))
+    return TRUE;
+  g_prefix_error (error, "What you wrote is in %s and was not stored: ", path);
+  *ret_keep = TRUE;
+  return FALSE;
 }
 
 static int
@@ -174,8 +185,9 @@ action_edit (Action *action, GError **error)
 {
   g_autofree char *data = NULL, *temporary = NULL, *path = NULL;
   guint64 generation = XDS_USERDATA_CREATE;
+  gboolean good, keep = FALSE;
+  const char *old;
   gsize len = 0;
-  gboolean good;
 
   if (!retrieve (action, &data, &len, &generation, error))
     return XDS_EXIT_OTHER;
@@ -183,9 +195,15 @@ action_edit (Action *action, GError **error)
   if (temporary == NULL)
     return XDS_EXIT_OTHER;
   path = g_build_filename (temporary, "userdata", NULL);
-  good = edit_file (action, path, data != NULL ? data : "", len, generation, error);
-  g_unlink (path);
-  g_rmdir (temporary);
+  old = data != NULL ? data : "";
+  good = g_file_set_contents_full (path, old, len, G_FILE_SET_CONTENTS_NONE, 0600, error)
+         && run_editor (path, error)
+         && store_edited (action, path, old, len, generation, &keep, error);
+  if (!keep)
+    {
+      g_unlink (path);
+      g_rmdir (temporary);
+    }
   return good ? XDS_EXIT_DONE : XDS_EXIT_OTHER;
 }
 
@@ -202,11 +220,21 @@ action_rm (Action *action, GError **error)
 static int
 action_export (Action *action, GError **error)
 {
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (GBytes) archive
       = xds_userdata_export (action->userdata, action->domid, third_party, error);
 
   if (archive == NULL)
     return XDS_EXIT_OTHER;
+  if (action->cli->json)
+    {
+      json_builder_begin_object (builder);
+      json_builder_set_member_name (builder, "archive");
+      xds_out_json_value (builder, g_bytes_get_data (archive, NULL), g_bytes_get_size (archive));
+      json_builder_end_object (builder);
+      xds_out_json (builder);
+      return XDS_EXIT_DONE;
+    }
   fwrite (g_bytes_get_data (archive, NULL), 1, g_bytes_get_size (archive), stdout);
   return XDS_EXIT_DONE;
 }
@@ -270,8 +298,7 @@ action_audit (Action *action, GError **error)
       left |= !finding->fixed;
       json_finding (builder, finding);
       if (!action->cli->json)
-        printf ("%-12s  %s%s\n", finding->kind, finding->file,
-                finding->fixed ? "  removed" : "");
+        printf ("%-12s  %s%s\n", finding->kind, finding->file, finding->fixed ? "  removed" : "");
     }
   json_builder_end_array (builder);
   if (action->cli->json)
