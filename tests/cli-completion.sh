@@ -26,24 +26,38 @@ ask_bash ()
     printf "%s\n" "${COMPREPLY[@]}"' - "$files" "$1"
 }
 
-# compadd only works in the line editor, so here it prints what it is to add.
+# A zsh of its own on a pseudo-terminal finds _xds in its fpath, as an installed one is found; Tab
+# starts the whole completion system, and what reaches compadd and fits the word is printed.
 ask_zsh ()
 {
   # shellcheck disable=SC2016 # for zsh to expand
   zsh -f -c '
-    compadd () { print -rl -- "${(@P)@[-1]}" }
-    words=(${(z)2})
-    [[ $2 != *" " ]] || words+=("")
-    CURRENT=$#words
-    complete_xds () { . "$1/_xds" }
-    complete_xds "$1"' - "$files" "$1"
+    zmodload zsh/zpty
+    zpty inner zsh -f -i
+    zpty -w inner "PS1= PS2=; stty -echo; unsetopt zle_bracketed_paste 2> /dev/null; fpath=($1 \$fpath)"
+    zpty -w inner "autoload -Uz compinit; compinit -D -u; TERM=dumb"
+    zpty -w inner "compadd () {
+      local -a fitting
+      builtin compadd -A fitting \"\$@\"
+      print -rl -- \"\" offer:\$^fitting
+      builtin compadd \"\$@\"
+    }"
+    zpty -w inner "complete-and-end () { zle complete-word; print -r -- \"\"; print -r en\"\"d; exit }"
+    zpty -w inner "zle -N complete-and-end; bindkey \"^I\" complete-and-end; print -r rea\"\"dy"
+    zpty -r inner said "*ready*"
+    zpty -w -n inner "$2"$'"'\\t'"'
+    zpty -r inner said "*end*"
+    print -r -- "$said"
+    zpty -d inner' - "$files" "$1" | tr -d '\r' | sed -n 's/^offer://p'
 }
 
+# fish finds the file by its name, too.
 ask_fish ()
 {
+  mkdir -p "$work/fish/completions"
+  cp "$files/xds.fish" "$work/fish/completions/"
   # shellcheck disable=SC2016 # for fish to expand
-  XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work \
-    fish --no-config -c 'source $argv[1]/xds.fish; complete -C $argv[2]' "$files" "$1" | cut -f1
+  XDG_CONFIG_HOME=$work XDG_DATA_HOME=$work fish -c 'complete -C $argv[1]' "$1" | cut -f1
 }
 
 # ask SHELL LINE WANTED...: each of these is offered, and nothing that begins otherwise.
@@ -59,7 +73,30 @@ offers ()
   [ -z "$word" ] || ! grep -qv -e "^$word" <<< "$got" || { diag "$shell, $line: $got"; return 1; }
 }
 
-plan 21
+# in_bash LINE: what comes when LINE, with TAB for that key, is typed into a bash on a terminal.
+in_bash ()
+{
+  python3 - "$files" "$1" <<'EOF'
+import os, pty, sys
+
+def until(text):
+    said = b''
+    while text not in said:
+        said += os.read(fd, 4096)
+    return said.replace(text, b'').replace(b'\r', b'').decode()
+
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])
+os.write(fd, (f". {sys.argv[1]}/xds.bash; PS1= PS2=; bind 'set bell-style none'; stty -echo\n"
+              "bind 'set enable-bracketed-paste off'; echo rea''dy\n").encode())
+until(b'ready')
+os.write(fd, sys.argv[2].encode().replace(b'TAB', b'\t') + b"\necho en''d\n")
+print(until(b'end'))
+EOF
+}
+
+plan 23
 start "$@"
 xds sim start 7 web1
 xds write /local/domain/7/device/vif 1
@@ -78,4 +115,8 @@ for shell in bash zsh fish; do
   ok "$shell completes paths of a domain" offers "$shell" 'xds read -D web1 na' name
   ok "$shell completes quotas" offers "$shell" 'xds quota transaction' transactions transaction-nodes
 done
+ok 'what Tab made of a line in bash is run' \
+   grep -qx web1 <(in_bash 'xds read /local/domain/7/namTAB')
+ok 'no blank follows a path that goes on, in bash' \
+   grep -qx 1 <(in_bash 'xds read /local/domain/7/devTABvif')
 stop

@@ -3,11 +3,12 @@
 #
 # xds when things go wrong.  Proves each exit status of xds(1), as text and as JSON, against a server
 # that refuses everything, hangs up or talks nonsense; that what cannot be printed is an error and
-# never goes to the server instead; that Ctrl-C ends what waits; and that odd words get one line that
-# says what is wrong.  Prints TAP.
+# never goes to the server instead; that Ctrl-C ends what waits; that odd words get one line that
+# says what is wrong; and that what takes long says so on a terminal, and only there.  Prints TAP.
 
 import json
 import os
+import pty
 import signal
 import socket
 import struct
@@ -20,6 +21,7 @@ import time
 XDS = os.environ.get('top_builddir', os.getcwd()) + '/xds'
 WORK = tempfile.TemporaryDirectory(prefix='xds-errors-')
 SOCKET = WORK.name + '/socket'
+DIRECTORY, READ, GET_PERMS = 1, 2, 3
 ERROR, TRANSACTION_START, TRANSACTION_END, WATCH, WATCH_EVENT = 16, 6, 7, 4, 15
 
 
@@ -70,6 +72,14 @@ def losing(op, payload):
 
 def agreeing(op, payload):
     return op, b'1\0' if op == TRANSACTION_START else b'OK\0'
+
+
+def slow(op, payload):
+    """A chain of four nodes, of which each takes its time."""
+    if op == DIRECTORY:
+        time.sleep(0.3)
+        return op, b'x\0' if payload.count(b'x') < 4 else b''
+    return op, {READ: b'v', GET_PERMS: b'n0\0', TRANSACTION_START: b'1\0'}.get(op, b'OK\0')
 
 
 def silent(op, payload):
@@ -204,6 +214,44 @@ def check_words():
         check('odd words: xds ' + ' '.join(words), wanted in err and code in (2, 7), code, err)
 
 
+def on_terminal(*words, **more):
+    """Status, standard output, and what came on a terminal that is its standard error."""
+    ours, theirs = pty.openpty()
+    done = subprocess.run([XDS, '-s', SOCKET, *words], stdin=subprocess.DEVNULL, stderr=theirs,
+                          stdout=subprocess.PIPE, timeout=60, **more)
+    os.write(theirs, b'END')
+    shown = b''
+    while not shown.endswith(b'END'):
+        shown += os.read(ours, 4096)
+    os.close(ours)
+    os.close(theirs)
+    return done.returncode, done.stdout, shown[:-3]
+
+
+def check_progress():
+    server.answer = slow
+    for words, dump in ((('ls', '-f', '/r'), b''), (('dump', '/r'), b''),
+                        (('apply', '-'), b'[{"path":"/r","value":"new","permissions":["n0"]}]')):
+        title = 'xds ' + words[0]
+        plain = subprocess.run([XDS, '-s', SOCKET, *words], input=dump, capture_output=True,
+                               timeout=60)
+        with tempfile.TemporaryFile() as file:
+            file.write(dump)
+            file.seek(0)
+            code, out, shown = on_terminal(*words) if not dump else on_terminal(
+                '-s', SOCKET, words[0], '/dev/fd/%d' % file.fileno(), pass_fds=[file.fileno()])
+        check(title + ' takes its time, and says nothing of it where nobody looks',
+              plain.returncode == 0 and plain.stderr == b'', plain)
+        check(title + ' tells on a terminal how far it is, and clears the line',
+              b' nodes...' in shown and shown.endswith(b'\r\033[K') and shown.count(b'\n') == 0,
+              code, shown)
+        check(title + ' prints the same with a terminal', (code, out) == (0, plain.stdout), out,
+              plain.stdout)
+    server.answer = agreeing
+    code, out, shown = on_terminal('write', '/a', '1')
+    check('what is quick says nothing on a terminal', (code, shown) == (0, b''), code, shown)
+
+
 # Whoever runs this in the background has it ignored, and xds would inherit that.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 server = Server()
@@ -214,6 +262,7 @@ check_retries()
 check_streams()
 check_interrupts()
 check_words()
+check_progress()
 print('1..%d' % number)
 WORK.cleanup()
 sys.exit(1 if failed else 0)
