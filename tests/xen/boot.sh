@@ -16,6 +16,8 @@
 #   seconds    for the whole run (default 300)
 #   memory     of the machine, MB (default 1536)
 #   dom0       dom0's memory, MB (default 768)
+#   clock      "instructions": the machine's time is what it did and not the host's, so that times
+#              can be compared and limits are met whatever else the host does; it boots more slowly
 #   layers     of dom0's root, see host.sh
 #   store-domain "yes": the image of a domain that serves the store is in /store
 #   tiny       "yes": it has no sense without the tiny guest
@@ -177,11 +179,18 @@ kernel_line ()
     'random.trust_cpu=on net.ifnames=0 panic=1' | sed 's/,/,,/g'
 }
 
+# As many instructions a second as this emulation does on a processor of its own, about.
+clock ()
+{
+  [ "$(said clock host)" != instructions ] || echo '-icount shift=2,sleep=off'
+}
+
 # machine: its second serial port is our standard output.  One processor: more are slower here.
 machine ()
 {
   exec timeout -k 5 "$(said seconds 300)" nice "$QEMU" -nodefaults -no-user-config -no-reboot \
     -display none -monitor none -machine pc,accel=tcg -cpu "$cpu" -smp 1 -m "$(said memory 1536)" \
+    ${clock[@]+"${clock[@]}"} \
     -kernel "$XDS_XEN_WORK/xen" -append "$(xen_line)" \
     -initrd "$XDS_XEN_WORK/vmlinux $(kernel_line),$run/initrd" \
     -serial "file:$logs/console" -serial stdio </dev/null 2>"$logs/qemu.err"
@@ -231,6 +240,7 @@ if [ -n "$show" ]; then
   tail -f "$logs/console" >&2 &
   trap 'kill %1; rm -rf "$run"' EXIT
 fi
+read -ra clock < <(clock)
 start=$SECONDS
 machine | pass_results
 base64 -d "$run/files" 2>/dev/null | tar -xz -C "$logs/files" 2>/dev/null
