@@ -48,6 +48,8 @@ struct XdsUserdataKeeper
   gint64 next;             /* when a pass is due; -1: none is */
   gint64 retry;            /* the pause after the next busy lock */
   gboolean old_boot;       /* this boot's first pass has not succeeded yet */
+  gboolean unmarked;       /* the folder does not say yet that it is of this boot */
+  char *told;              /* (owned) (nullable) trouble that was told, and is not over yet */
   gboolean first;          /* no pass has begun yet */
 };
 
@@ -74,11 +76,15 @@ xds_userdata_keeper_kick (XdsUserdataKeeper *keeper)
   make_due (keeper, now (keeper));
 }
 
+/* Once, however often it is met until a pass goes well. */
 static void
 trouble (XdsUserdataKeeper *keeper, const GError *error)
 {
-  if (keeper->events.trouble != NULL)
-    keeper->events.trouble (keeper->data, error);
+  if (keeper->events.trouble == NULL || g_strcmp0 (keeper->told, error->message) == 0)
+    return;
+  g_free (keeper->told);
+  keeper->told = g_strdup (error->message);
+  keeper->events.trouble (keeper->data, error);
 }
 
 /* --- what happens in the folder --- */
@@ -472,16 +478,21 @@ pass (XdsUserdataKeeper *keeper)
   return xds_sweep_worse (sweep_listing (keeper, &listing, domains), sweep_wills (keeper));
 }
 
-/* The first pass of a boot is over once nothing was in its way. */
+/* The first pass of a boot is over once nothing was in its way, and the folder says so. */
 static void
-end_old_boot (XdsUserdataKeeper *keeper)
+mark_boot (XdsUserdataKeeper *keeper)
 {
   g_autoptr (GError) error = NULL;
 
-  if (xds_userdata_boot_mark (keeper->store->backend, &error))
-    keeper->old_boot = FALSE;
-  else
-    trouble (keeper, error);
+  keeper->unmarked = !xds_userdata_boot_mark (keeper->store->backend, &error);
+  if (keeper->unmarked)
+    {
+      trouble (keeper, error);
+      make_due (keeper, now (keeper) + TROUBLE_RETRY);
+      return;
+    }
+  keeper->old_boot = FALSE;
+  g_clear_pointer (&keeper->told, g_free);
 }
 
 static void
@@ -501,8 +512,10 @@ run_pass (XdsUserdataKeeper *keeper)
   keeper->retry = FIRST_RETRY;
   if (result == XDS_SWEEP_FAILED)
     make_due (keeper, now (keeper) + TROUBLE_RETRY);
-  else if (keeper->old_boot)
-    end_old_boot (keeper);
+  else if (keeper->old_boot || keeper->unmarked)
+    mark_boot (keeper);
+  else
+    g_clear_pointer (&keeper->told, g_free);
 }
 
 void
@@ -563,6 +576,7 @@ xds_userdata_keeper_free (XdsUserdataKeeper *keeper)
   g_hash_table_unref (keeper->resetting);
   g_hash_table_unref (keeper->resets);
   xds_userdata_lives_free (keeper->lives);
+  g_free (keeper->told);
   g_free (keeper);
 }
 
@@ -581,8 +595,9 @@ xds_userdata_keeper_start (XdsUserdataKeeper *keeper, GError **error)
 
   /* Without a sidecar nobody knows of which boot the data of the living is; let them have it. */
   keeper->old_boot = state == XDS_BOOT_EARLIER;
-  if (state == XDS_BOOT_UNKNOWN && !xds_userdata_boot_mark (keeper->store->backend, error))
-    return FALSE;
+  /* On a disk that cannot be written now there is work all the same, and later it may. */
+  if (state == XDS_BOOT_UNKNOWN)
+    mark_boot (keeper);
   xds_userdata_keeper_kick (keeper);
   if (keeper->store->folder == NULL || keeper->monitor != NULL)
     return TRUE;
