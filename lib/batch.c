@@ -377,6 +377,8 @@ batch_submit_all (XdsBatch *batch, guint32 tx)
  * Sends all requests that were not sent yet and waits for their answers. A request that the server
  * refuses does not make this fail: ask for each by its number.
  *
+ * Errors: %XDS_ERROR_USAGE, those of a connection (#XdsClient).
+ *
  * Returns: %FALSE, with @error set, if the connection is gone or too slow, or if the transaction
  *   is over
  */
@@ -516,6 +518,8 @@ xds_batch_run_async (XdsBatch *batch, GCancellable *cancellable, GAsyncReadyCall
  *
  * Finishes xds_batch_run_async().
  *
+ * Errors: those of xds_batch_run(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %FALSE, with @error set, if the connection is gone, or if the transaction is over
  */
 gboolean
@@ -570,6 +574,8 @@ batch_get (XdsBatch *batch, guint index, GError **error)
  *
  * Tells whether a request was carried out.
  *
+ * Errors: %XDS_ERROR_USAGE, those of the call that the request stands for.
+ *
  * Returns: %FALSE, with @error set, if it was refused
  */
 gboolean
@@ -586,6 +592,8 @@ xds_batch_check (XdsBatch *batch, guint index, GError **error)
  * @error: return location for an error
  *
  * Tells what was read. A NUL follows the value that is not part of it.
+ *
+ * Errors: %XDS_ERROR_USAGE, those of the call that the request stands for.
  *
  * Returns: (transfer none) (array length=ret_length) (element-type guint8): the value, or %NULL
  *   with @error set
@@ -609,6 +617,8 @@ xds_batch_get_value (XdsBatch *batch, guint index, gsize *ret_length, GError **e
  * @error: return location for an error
  *
  * Tells the names or the permissions.
+ *
+ * Errors: %XDS_ERROR_USAGE, those of the call that the request stands for.
  *
  * Returns: (transfer full) (array zero-terminated=1): the strings, to be freed with
  *   g_strfreev(), or %NULL with @error set

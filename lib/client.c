@@ -38,6 +38,12 @@ static guint signals[N_SIGNALS];
  * XdsClient:
  *
  * A connection to a xenstore server, by a socket or by the kernel's device.
+ *
+ * The errors of a connection, which every call that asks the server can have: %XDS_ERROR_CLOSED,
+ * it is gone; %XDS_ERROR_TIMED_OUT, no answer within xds_client_set_timeout();
+ * %XDS_ERROR_PROTOCOL, the answer is none; %XDS_ERROR_E2BIG, the request is longer than one
+ * message; %XDS_ERROR_EIO and %XDS_ERROR_ENOMEM, the server could not do it; %XDS_ERROR_ENOSYS, it
+ * has no such request.
  */
 G_DEFINE_FINAL_TYPE (XdsClient, xds_client, G_TYPE_OBJECT)
 
@@ -190,6 +196,8 @@ open_path (const char *path)
  *
  * Connects to the server at @path.
  *
+ * Errors: %XDS_ERROR_CONNECT.
+ *
  * Returns: (transfer full): the client, or %NULL with %XDS_ERROR_CONNECT
  */
 XdsClient *
@@ -228,6 +236,8 @@ default_socket (void)
  * `XENSTORED_RUNDIR` (by default `/run/xenstored`), else through the kernel's `/dev/xen/xenbus`.
  * So one program runs in domain 0 and in a guest.
  *
+ * Errors: %XDS_ERROR_CONNECT.
+ *
  * Returns: (transfer full): the client, or %NULL with %XDS_ERROR_CONNECT
  */
 XdsClient *
@@ -249,6 +259,8 @@ xds_client_open (GError **error)
  * @error: return location for an error
  *
  * Makes a client of a connection that somebody else made. Nobody else may use @fd from now on.
+ *
+ * Errors: %XDS_ERROR_CONNECT.
  *
  * Returns: (transfer full): the client, or %NULL with %XDS_ERROR_CONNECT, and then @fd stays open
  */
@@ -420,6 +432,8 @@ tell_closed (XdsClient *client)
  * Sends what waits, takes what came, and runs the callbacks and signals that follow from it. Never
  * waits. With a GLib main loop this happens by itself.
  *
+ * Errors: %XDS_ERROR_CLOSED, %XDS_ERROR_PROTOCOL.
+ *
  * Returns: %FALSE, with @error set, if the connection is gone
  */
 gboolean
@@ -450,6 +464,8 @@ xds_client_dispatch (XdsClient *client, GError **error)
  * Waits until something comes from the server, and dispatches it: a whole main loop for a program
  * that has no other.
  *
+ * Errors: %XDS_ERROR_TIMED_OUT, %XDS_ERROR_CLOSED, %XDS_ERROR_PROTOCOL.
+ *
  * Returns: %FALSE, with @error set, if nothing came in time (%XDS_ERROR_TIMED_OUT) or the
  *   connection is gone
  */
@@ -478,6 +494,8 @@ xds_client_wait (XdsClient *client, int milliseconds, GError **error)
  *
  * Sends all requests that wait, and waits for as long as that takes. Needed only where neither a
  * main loop nor another call follows.
+ *
+ * Errors: %XDS_ERROR_CLOSED, %XDS_ERROR_PROTOCOL.
  *
  * Returns: %FALSE, with @error set, if the connection is gone
  */

@@ -80,6 +80,9 @@ take_features (const XdsAnswer *answer, XdsFeatures *ret_features, GError **erro
  *
  * Tells what the server offers to a domain, or to us.
  *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_ENOENT, %XDS_ERROR_EINVAL, those of a connection
+ * (#XdsClient).
+ *
  * Returns: %TRUE, or %FALSE with @error set, which is %XDS_ERROR_ENOSYS with a server that is
  *   older than Xen 4.22
  */
@@ -127,6 +130,8 @@ xds_client_get_features_async (XdsClient *client, int domid, GCancellable *cance
  *
  * Finishes xds_client_get_features_async().
  *
+ * Errors: those of xds_client_get_features(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -156,6 +161,9 @@ call_set_features (guint domid, XdsFeatures features, WordText *words)
  * @error: return location for an error
  *
  * Sets what a domain will find on offer, for a guest that has to move to an older host later.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_ENOENT, %XDS_ERROR_EINVAL, %XDS_ERROR_EBUSY, those of a
+ * connection (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -202,6 +210,8 @@ xds_client_set_features_async (XdsClient *client, guint domid, XdsFeatures featu
  *
  * Finishes xds_client_set_features_async().
  *
+ * Errors: those of xds_client_set_features(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -224,6 +234,8 @@ call_list_quotas (void)
  * @error: return location for an error
  *
  * Lists the names of the server's quotas.
+ *
+ * Errors: %XDS_ERROR_EACCES, those of a connection (#XdsClient).
  *
  * Returns: (transfer full) (array zero-terminated=1): the names, or %NULL with @error set
  */
@@ -268,6 +280,8 @@ xds_client_list_quotas_async (XdsClient *client, GCancellable *cancellable,
  *
  * Finishes xds_client_list_quotas_async().
  *
+ * Errors: those of xds_client_list_quotas(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: (transfer full) (array zero-terminated=1): the names, or %NULL with @error set
  */
 char **
@@ -298,6 +312,9 @@ call_get_quota (int domid, const char *name, WordText *words)
  * @error: return location for an error
  *
  * Tells a quota's limit.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_ENOENT, %XDS_ERROR_EINVAL, those of a connection
+ * (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -348,6 +365,8 @@ xds_client_get_quota_async (XdsClient *client, int domid, const char *name,
  *
  * Finishes xds_client_get_quota_async().
  *
+ * Errors: those of xds_client_get_quota(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -380,6 +399,9 @@ call_set_quota (int domid, const char *name, guint64 value, WordText *words)
  * @error: return location for an error
  *
  * Sets a quota's limit.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_ENOENT, %XDS_ERROR_EINVAL, those of a connection
+ * (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -427,6 +449,8 @@ xds_client_set_quota_async (XdsClient *client, int domid, const char *name, guin
  *
  * Finishes xds_client_set_quota_async().
  *
+ * Errors: those of xds_client_set_quota(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -458,6 +482,9 @@ call_control (const char *const *words, char **ret_text)
  * @error: return location for an error
  *
  * Runs a control command in the server.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_ENOENT, those of a connection
+ * (#XdsClient).
  *
  * Returns: (transfer full): what it answered, or %NULL with @error set
  */
@@ -506,6 +533,8 @@ xds_client_control_async (XdsClient *client, const char *const *words, GCancella
  * @error: return location for an error
  *
  * Finishes xds_client_control_async().
+ *
+ * Errors: those of xds_client_control(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full): what it answered, or %NULL with @error set
  */

@@ -309,6 +309,8 @@ learn_known (XdsDomainWatch *self, GError **error)
  * Begins to emit #XdsClient::domain-introduced and #XdsClient::domain-released. Domains that are
  * there already are not signalled. Only privileged domains may do this.
  *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_ENOSPC, those of a connection (#XdsClient).
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -407,6 +409,8 @@ xds_client_watch_domains_async (XdsClient *client, GCancellable *cancellable,
  * @error: return location for an error
  *
  * Finishes xds_client_watch_domains_async().
+ *
+ * Errors: those of xds_client_watch_domains(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */

@@ -64,6 +64,9 @@ call_set_target (guint domid, guint target, NumberText *text)
  * Connects a domain to the store. One that is connected already gets a new event channel and an
  * empty ring.
  *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_ENOENT, %XDS_ERROR_EISCONN, those of a
+ * connection (#XdsClient).
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -110,6 +113,8 @@ xds_client_introduce_async (XdsClient *client, guint domid, guint64 gfn, guint p
  *
  * Finishes xds_client_introduce_async().
  *
+ * Errors: those of xds_client_introduce(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -125,6 +130,9 @@ xds_client_introduce_finish (XdsClient *client, GAsyncResult *result, GError **e
  * @error: return location for an error
  *
  * Gives up the connection of a domain.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_ENOENT, those of a connection
+ * (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -169,6 +177,8 @@ xds_client_release_async (XdsClient *client, guint domid, GCancellable *cancella
  *
  * Finishes xds_client_release_async().
  *
+ * Errors: those of xds_client_release(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -185,6 +195,9 @@ xds_client_release_finish (XdsClient *client, GAsyncResult *result, GError **err
  *
  * Tells the server that a domain that was shut down runs again, so that its next shutdown is
  * reported.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_ENOENT, those of a connection
+ * (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -229,6 +242,8 @@ xds_client_resume_async (XdsClient *client, guint domid, GCancellable *cancellab
  *
  * Finishes xds_client_resume_async().
  *
+ * Errors: those of xds_client_resume(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -245,6 +260,9 @@ xds_client_resume_finish (XdsClient *client, GAsyncResult *result, GError **erro
  * @error: return location for an error
  *
  * Gives @domid, which serves the devices of @target, the rights of @target in the store.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_ENOENT, those of a connection
+ * (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -291,6 +309,8 @@ xds_client_set_target_async (XdsClient *client, guint domid, guint target,
  *
  * Finishes xds_client_set_target_async().
  *
+ * Errors: those of xds_client_set_target(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -306,6 +326,8 @@ xds_client_set_target_finish (XdsClient *client, GAsyncResult *result, GError **
  * @error: return location for an error
  *
  * Tells whether a domain is connected to the store.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, those of a connection (#XdsClient).
  *
  * Returns: %TRUE if it is; %FALSE without @error if it is not; %FALSE with @error if that could not
  * be told
@@ -354,6 +376,8 @@ xds_client_is_introduced_async (XdsClient *client, guint domid, GCancellable *ca
  *
  * Finishes xds_client_is_introduced_async().
  *
+ * Errors: those of xds_client_is_introduced(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE if it is; %FALSE without @error if it is not; %FALSE with @error if that could not
  * be told
  */
@@ -375,6 +399,8 @@ xds_client_is_introduced_finish (XdsClient *client, GAsyncResult *result, GError
  * @error: return location for an error
  *
  * Tells the home of a domain in the store, whether it exists or not.
+ *
+ * Errors: %XDS_ERROR_EINVAL, those of a connection (#XdsClient).
  *
  * Returns: (transfer full): the path, or %NULL with @error set
  */
@@ -422,6 +448,8 @@ xds_client_get_domain_path_async (XdsClient *client, guint domid, GCancellable *
  * @error: return location for an error
  *
  * Finishes xds_client_get_domain_path_async().
+ *
+ * Errors: those of xds_client_get_domain_path(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full): the path, or %NULL with @error set
  */

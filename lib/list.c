@@ -140,6 +140,9 @@ xds_list_by_parts (XdsClient *client, guint32 tx, const char *path, GError **err
  *
  * Lists the names of a node's children, however many there are. The list is of one moment.
  *
+ * Errors: %XDS_ERROR_ENOENT, %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_EAGAIN,
+ * %XDS_ERROR_ENOSPC, %XDS_ERROR_USAGE, those of a connection (#XdsClient).
+ *
  * Returns: (transfer full) (array zero-terminated=1): the names, to be freed with g_strfreev(),
  *   or %NULL with @error set
  */
@@ -263,6 +266,8 @@ xds_client_list_async (XdsClient *client, XdsTransaction *txn, const char *path,
  * @error: return location for an error
  *
  * Finishes xds_client_list_async().
+ *
+ * Errors: those of xds_client_list(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full) (array zero-terminated=1): the names, or %NULL with @error set
  */

@@ -55,6 +55,9 @@ take_bytes (XdsAnswer *answer, gsize *ret_length)
  * Reads a node's value. A NUL follows the value that is not part of it, so that text can be used
  * at once; a value may also hold NULs of its own.
  *
+ * Errors: %XDS_ERROR_ENOENT, %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_EAGAIN,
+ * %XDS_ERROR_ENOSPC, %XDS_ERROR_USAGE, those of a connection (#XdsClient).
+ *
  * Returns: (transfer full) (array length=ret_length) (element-type guint8): the value, to be freed
  * with g_free(), or %NULL with @error set
  */
@@ -116,6 +119,8 @@ xds_client_read_async (XdsClient *client, XdsTransaction *txn, const char *path,
  *
  * Finishes xds_client_read_async().
  *
+ * Errors: those of xds_client_read(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: (transfer full) (array length=ret_length) (element-type guint8): the value, or %NULL
  * with
  *   @error set
@@ -139,6 +144,9 @@ xds_client_read_finish (XdsClient *client, GAsyncResult *result, gsize *ret_leng
  *
  * Writes a node's value. The node and its parents are made if they are not there; a new node has
  * the permissions of its parent.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_ENOSPC, %XDS_ERROR_EAGAIN,
+ * %XDS_ERROR_ENOENT, %XDS_ERROR_USAGE, those of a connection (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -199,6 +207,8 @@ xds_client_write_async (XdsClient *client, XdsTransaction *txn, const char *path
  *
  * Finishes xds_client_write_async().
  *
+ * Errors: those of xds_client_write(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -215,6 +225,9 @@ xds_client_write_finish (XdsClient *client, GAsyncResult *result, GError **error
  * @error: return location for an error
  *
  * Makes a node with an empty value, and its parents. Nothing happens to one that is there.
+ *
+ * Errors: %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_ENOSPC, %XDS_ERROR_EAGAIN,
+ * %XDS_ERROR_ENOENT, %XDS_ERROR_USAGE, those of a connection (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -271,6 +284,8 @@ xds_client_mkdir_async (XdsClient *client, XdsTransaction *txn, const char *path
  *
  * Finishes xds_client_mkdir_async().
  *
+ * Errors: those of xds_client_mkdir(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -287,6 +302,9 @@ xds_client_mkdir_finish (XdsClient *client, GAsyncResult *result, GError **error
  * @error: return location for an error
  *
  * Removes a node and all below it. One that is not there, but whose parent is, counts as removed.
+ *
+ * Errors: %XDS_ERROR_ENOENT, %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_EAGAIN,
+ * %XDS_ERROR_ENOSPC, %XDS_ERROR_USAGE, those of a connection (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -344,6 +362,8 @@ xds_client_remove_async (XdsClient *client, XdsTransaction *txn, const char *pat
  *
  * Finishes xds_client_remove_async().
  *
+ * Errors: those of xds_client_remove(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -361,6 +381,9 @@ xds_client_remove_finish (XdsClient *client, GAsyncResult *result, GError **erro
  *
  * Tells a node's permissions: a letter (n none, r read, w write, b both) and a domain id each.
  * The first names the owner, and what everybody may do who is not named after it.
+ *
+ * Errors: %XDS_ERROR_ENOENT, %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_EAGAIN,
+ * %XDS_ERROR_ENOSPC, %XDS_ERROR_USAGE, those of a connection (#XdsClient).
  *
  * Returns: (transfer full) (array zero-terminated=1): the strings, to be freed with g_strfreev(),
  * or %NULL with @error set
@@ -424,6 +447,8 @@ xds_client_get_permissions_async (XdsClient *client, XdsTransaction *txn, const 
  *
  * Finishes xds_client_get_permissions_async().
  *
+ * Errors: those of xds_client_get_permissions(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: (transfer full) (array zero-terminated=1): the strings, or %NULL with @error set
  */
 char **
@@ -444,6 +469,9 @@ xds_client_get_permissions_finish (XdsClient *client, GAsyncResult *result, GErr
  * @error: return location for an error
  *
  * Replaces a node's permissions.
+ *
+ * Errors: %XDS_ERROR_ENOENT, %XDS_ERROR_EACCES, %XDS_ERROR_EPERM, %XDS_ERROR_EINVAL,
+ * %XDS_ERROR_ENOSPC, %XDS_ERROR_EAGAIN, %XDS_ERROR_USAGE, those of a connection (#XdsClient).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -506,6 +534,8 @@ xds_client_set_permissions_async (XdsClient *client, XdsTransaction *txn, const 
  *
  * Finishes xds_client_set_permissions_async().
  *
+ * Errors: those of xds_client_set_permissions(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -537,6 +567,9 @@ is_there (gboolean was_read, GError *own, GError **error)
  * @error: return location for an error
  *
  * Tells whether a node is there. One that exists but may not be read counts as there.
+ *
+ * Errors: %XDS_ERROR_EINVAL, %XDS_ERROR_EAGAIN, %XDS_ERROR_ENOSPC, %XDS_ERROR_USAGE, those of a
+ * connection (#XdsClient).
  *
  * Returns: %TRUE if it is; %FALSE without @error if it is not; %FALSE with @error if that could not
  * be told
@@ -592,6 +625,8 @@ xds_client_exists_async (XdsClient *client, XdsTransaction *txn, const char *pat
  * @error: return location for an error
  *
  * Finishes xds_client_exists_async().
+ *
+ * Errors: those of xds_client_exists(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: %TRUE if it is there; %FALSE without @error if it is not; %FALSE with @error if that
  *   could not be told

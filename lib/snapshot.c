@@ -62,6 +62,8 @@ read_records (XdsStreamIn *in, XdsSnapshotFunc func, gpointer user_data)
  * Reads the nodes of a snapshot of a store, without any server.  What open transactions wrote is
  * not part of it.  Nothing is told of a damaged file.
  *
+ * Errors: %XDS_ERROR_BAD_ARCHIVE, those of #GFileError.
+ *
  * Returns: %TRUE on success
  */
 gboolean

@@ -87,6 +87,8 @@ transaction_new (XdsClient *client, const XdsAnswer *answer, GError **error)
  *
  * Starts a transaction. Prefer xds_client_transact(), which also runs it again after a conflict.
  *
+ * Errors: %XDS_ERROR_ENOSPC, those of a connection (#XdsClient).
+ *
  * Returns: (transfer full): the transaction, or %NULL
  */
 XdsTransaction *
@@ -129,6 +131,8 @@ xds_client_begin_async (XdsClient *client, GCancellable *cancellable, GAsyncRead
  * @error: return location for an error
  *
  * Finishes xds_client_begin_async().
+ *
+ * Errors: those of xds_client_begin(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full): the transaction, or %NULL
  */
@@ -231,6 +235,9 @@ transaction_end (XdsTransaction *txn, gboolean commit, GError **error)
  * Makes all that was written in the transaction happen at once. %XDS_ERROR_EAGAIN says that
  * somebody else changed what it read: nothing happened, start it again. It is over in any case.
  *
+ * Errors: %XDS_ERROR_EAGAIN, %XDS_ERROR_ENOSPC, %XDS_ERROR_ENOENT, %XDS_ERROR_USAGE, those of a
+ * connection (#XdsClient).
+ *
  * Returns: %TRUE if it happened
  */
 gboolean
@@ -245,6 +252,8 @@ xds_transaction_commit (XdsTransaction *txn, GError **error)
  * @error: return location for an error
  *
  * Forgets the transaction and what was written in it.
+ *
+ * Errors: %XDS_ERROR_ENOENT, %XDS_ERROR_USAGE, those of a connection (#XdsClient).
  *
  * Returns: %FALSE, with @error set, if the server did not answer
  */
@@ -296,6 +305,8 @@ xds_transaction_commit_async (XdsTransaction *txn, GCancellable *cancellable,
  *
  * Finishes xds_transaction_commit_async().
  *
+ * Errors: those of xds_transaction_commit(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE if it happened
  */
 gboolean
@@ -327,6 +338,8 @@ xds_transaction_abort_async (XdsTransaction *txn, GCancellable *cancellable,
  * @error: return location for an error
  *
  * Finishes xds_transaction_abort_async().
+ *
+ * Errors: those of xds_transaction_abort(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: %FALSE, with @error set, if the server did not answer
  */
@@ -387,6 +400,9 @@ transact_once (XdsClient *client, XdsTransactFunc func, gpointer user_data, gboo
  *
  * Starts a transaction, runs @func in it and commits it; after a conflict all of this again, with
  * short random pauses in between. An error of @func aborts it, and is returned as it is.
+ *
+ * Errors: %XDS_ERROR_EAGAIN, %XDS_ERROR_ENOSPC, %XDS_ERROR_ENOENT, those of @func, those of a
+ * connection (#XdsClient).
  *
  * Returns: %TRUE if it happened; %FALSE with %XDS_ERROR_EAGAIN if @max_tries were not enough
  */
@@ -560,6 +576,8 @@ xds_client_transact_async (XdsClient *client, guint max_tries, XdsTransactAsyncF
  * @error: return location for an error
  *
  * Finishes xds_client_transact_async().
+ *
+ * Errors: those of xds_client_transact(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: %TRUE if it happened; %FALSE with %XDS_ERROR_EAGAIN if the tries were not enough
  */

@@ -133,6 +133,8 @@ xds_userdata_store_async (XdsUserdata *userdata, guint domid, const char *userid
  *
  * Finishes xds_userdata_store_async().
  *
+ * Errors: those of xds_userdata_store(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -181,6 +183,8 @@ xds_userdata_retrieve_async (XdsUserdata *userdata, guint domid, const char *use
  * @error: return location for an error
  *
  * Finishes xds_userdata_retrieve_async().
+ *
+ * Errors: those of xds_userdata_retrieve(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -237,6 +241,8 @@ xds_userdata_unlink_async (XdsUserdata *userdata, guint domid, const char *useri
  *
  * Finishes xds_userdata_unlink_async().
  *
+ * Errors: those of xds_userdata_unlink(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -291,6 +297,8 @@ xds_userdata_compare_and_store_async (XdsUserdata *userdata, guint domid, const 
  * @error: return location for an error
  *
  * Finishes xds_userdata_compare_and_store_async().
+ *
+ * Errors: those of xds_userdata_compare_and_store(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -353,6 +361,8 @@ xds_userdata_update_async (XdsUserdata *userdata, guint domid, const char *useri
  *
  * Finishes xds_userdata_update_async().
  *
+ * Errors: those of xds_userdata_update(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -401,6 +411,8 @@ xds_userdata_list_async (XdsUserdata *userdata, guint domid, GCancellable *cance
  *
  * Finishes xds_userdata_list_async().
  *
+ * Errors: those of xds_userdata_list(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: (transfer container) (element-type XdsUserdataEntry): the entries, or %NULL with
  *   @error set
  */
@@ -445,6 +457,8 @@ xds_userdata_destroy_all_async (XdsUserdata *userdata, guint domid, GCancellable
  * @error: return location for an error
  *
  * Finishes xds_userdata_destroy_all_async().
+ *
+ * Errors: those of xds_userdata_destroy_all(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -493,6 +507,8 @@ xds_userdata_export_async (XdsUserdata *userdata, guint domid, gboolean third_pa
  * @error: return location for an error
  *
  * Finishes xds_userdata_export_async().
+ *
+ * Errors: those of xds_userdata_export(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full): the archive, or %NULL with @error set
  */
@@ -546,6 +562,8 @@ xds_userdata_import_async (XdsUserdata *userdata, guint domid, GBytes *archive, 
  *
  * Finishes xds_userdata_import_async().
  *
+ * Errors: those of xds_userdata_import(), and %G_IO_ERROR_CANCELLED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean
@@ -596,6 +614,8 @@ xds_userdata_audit_async (XdsUserdata *userdata, gboolean fix, GCancellable *can
  * @error: return location for an error
  *
  * Finishes xds_userdata_audit_async().
+ *
+ * Errors: those of xds_userdata_audit(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer container) (element-type XdsUserdataFinding): what was found, or %NULL with
  *   @error set

@@ -18,6 +18,8 @@
  * Makes one archive of all data of a domain, to follow a guest to another host, number or life. It
  * is text around the bytes, and has a checksum.
  *
+ * Errors: those of the folder (#XdsUserdata).
+ *
  * Returns: (transfer full): the archive, or %NULL with @error set
  */
 GBytes *
@@ -45,6 +47,9 @@ xds_userdata_export (XdsUserdata *userdata, guint domid, gboolean third_party, G
  *
  * Stores what is in an archive for a domain. Nothing is stored of an archive that is not whole,
  * which is %XDS_ERROR_BAD_ARCHIVE; if an item cannot be stored, those before it are.
+ *
+ * Errors: %XDS_ERROR_BAD_ARCHIVE, %XDS_ERROR_BAD_NAME, %XDS_ERROR_TOO_LARGE, %XDS_ERROR_TOO_MANY,
+ * %XDS_ERROR_DOMAIN_FULL, those of the folder (#XdsUserdata).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */
@@ -121,6 +126,8 @@ finding_of_audit (gconstpointer src, gpointer data)
  * Looks at each file of the folder for what should not be there. With @fix removes what belongs to
  * no domain, what an earlier boot or a cut store left, and locks that nobody holds; nothing of a
  * domain that lives, else. Needs a hypervisor that can be asked.
+ *
+ * Errors: those of the folder (#XdsUserdata).
  *
  * Returns: (transfer container) (element-type XdsUserdataFinding): what was found, or %NULL with
  *   @error set

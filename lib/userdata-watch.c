@@ -74,6 +74,8 @@ on_readable (int fd, GIOCondition condition, gpointer data)
  * Begins to emit #XdsUserdata::changed, in the thread's default main context; without a GLib main
  * loop see xds_userdata_get_fd(). This watches the files themselves, so it needs no server.
  *
+ * Errors: %XDS_ERROR_NO_FOLDER, %XDS_ERROR_DENIED, %XDS_ERROR_FAILED.
+ *
  * Returns: %TRUE, or %FALSE with @error set
  */
 gboolean

@@ -25,6 +25,13 @@ G_STATIC_ASSERT ((int) XDS_ERROR_BAD_ARCHIVE == ERROR_BASE + (int) XDS_USERDATA_
  * XdsUserdata:
  *
  * The data that programs store for domains, under names that libxl calls userids.
+ *
+ * The errors of the folder, which every call about a domain can have: %XDS_ERROR_NO_DOMAIN, there
+ * is none or it is being torn down; %XDS_ERROR_BUSY, somebody held its lock for too long;
+ * %XDS_ERROR_DISK_FULL; %XDS_ERROR_READ_ONLY; %XDS_ERROR_NO_FOLDER, it was removed;
+ * %XDS_ERROR_DENIED; %XDS_ERROR_FAILED for what else the system says.  Where no hypervisor can be
+ * asked for the domain, and the store is, also %XDS_ERROR_CONNECT and those of a connection
+ * (#XdsClient).  After each of them nothing has changed.
  */
 G_DEFINE_FINAL_TYPE (XdsUserdata, xds_userdata, G_TYPE_OBJECT)
 G_DEFINE_BOXED_TYPE (XdsUserdataEntry, xds_userdata_entry, xds_userdata_entry_copy,
@@ -116,6 +123,9 @@ xds_userdata_own_list (GPtrArray *list, GCopyFunc convert, GDestroyNotify free_f
  *
  * Opens the data of all domains.
  *
+ * Errors: %XDS_ERROR_NO_FOLDER, %XDS_ERROR_NOT_REGULAR, %XDS_ERROR_FOREIGN, %XDS_ERROR_DENIED,
+ * %XDS_ERROR_FAILED.
+ *
  * Returns: (transfer full): the userdata, or %NULL with @error set
  */
 XdsUserdata *
@@ -177,6 +187,9 @@ xds_userdata_set_durable (XdsUserdata *userdata, gboolean durable)
  * Stores bytes for a domain, in place of what was stored under this name. They are gone when the
  * domain is. A reader sees the old or the new bytes, whole.
  *
+ * Errors: %XDS_ERROR_BAD_NAME, %XDS_ERROR_TOO_LARGE, %XDS_ERROR_TOO_MANY, %XDS_ERROR_DOMAIN_FULL,
+ * %XDS_ERROR_NOT_REGULAR, %XDS_ERROR_FOREIGN, those of the folder (#XdsUserdata).
+ *
  * Returns: %TRUE, or %FALSE with @error set, and then nothing changed
  */
 gboolean
@@ -207,6 +220,9 @@ xds_userdata_store (XdsUserdata *userdata, guint domid, const char *userid, cons
  * @error: return location for an error
  *
  * Retrieves what is stored for a domain. That nothing is stored is no error.
+ *
+ * Errors: %XDS_ERROR_BAD_NAME, %XDS_ERROR_EMPTY, %XDS_ERROR_NOT_REGULAR, %XDS_ERROR_FOREIGN, those
+ * of the folder (#XdsUserdata).
  *
  * Returns: %TRUE, or %FALSE with @error set, and then the outputs are untouched
  */
@@ -253,6 +269,9 @@ xds_userdata_retrieve (XdsUserdata *userdata, guint domid, const char *userid, c
  *
  * Removes what is stored under a name.
  *
+ * Errors: %XDS_ERROR_BAD_NAME, %XDS_ERROR_ABSENT, %XDS_ERROR_NOT_REGULAR, %XDS_ERROR_FOREIGN,
+ * those of the folder (#XdsUserdata).
+ *
  * Returns: %TRUE, or %FALSE with @error set, which is %XDS_ERROR_ABSENT if nothing was stored
  */
 gboolean
@@ -280,6 +299,10 @@ xds_userdata_unlink (XdsUserdata *userdata, guint domid, const char *userid, GEr
  * @error: return location for an error
  *
  * Stores bytes if nobody else did meanwhile.
+ *
+ * Errors: %XDS_ERROR_CHANGED, %XDS_ERROR_BAD_NAME, %XDS_ERROR_TOO_LARGE, %XDS_ERROR_TOO_MANY,
+ * %XDS_ERROR_DOMAIN_FULL, %XDS_ERROR_NOT_REGULAR, %XDS_ERROR_FOREIGN, those of the folder
+ * (#XdsUserdata).
  *
  * Returns: %TRUE, or %FALSE with @error set, which is %XDS_ERROR_CHANGED if somebody did
  */
@@ -313,6 +336,10 @@ xds_userdata_compare_and_store (XdsUserdata *userdata, guint domid, const char *
  * Reads, modifies and writes in one call: if somebody else stores meanwhile, @func is asked again
  * with what is there then. It runs without the lock, so it may take its time. Its error ends this,
  * and is returned as it is.
+ *
+ * Errors: %XDS_ERROR_CHANGED, %XDS_ERROR_BAD_NAME, %XDS_ERROR_TOO_LARGE, %XDS_ERROR_TOO_MANY,
+ * %XDS_ERROR_DOMAIN_FULL, %XDS_ERROR_NOT_REGULAR, %XDS_ERROR_FOREIGN, those of @func, those of the
+ * folder (#XdsUserdata).
  *
  * Returns: %TRUE, or %FALSE with @error set, and then nothing changed
  */
@@ -348,6 +375,8 @@ entry_of_item (gconstpointer src, gpointer data)
  *
  * Lists what is stored for a domain, by userid.
  *
+ * Errors: those of the folder (#XdsUserdata).
+ *
  * Returns: (transfer container) (element-type XdsUserdataEntry): the entries, or %NULL with
  *   @error set
  */
@@ -371,6 +400,8 @@ xds_userdata_list (XdsUserdata *userdata, guint domid, GError **error)
  *
  * Removes everything that is stored for a domain, libxl's own data included, as libxl does when it
  * destroys one.
+ *
+ * Errors: those of the folder (#XdsUserdata).
  *
  * Returns: %TRUE, or %FALSE with @error set
  */

@@ -56,6 +56,9 @@ left_of (gint64 deadline)
  * Waits until a node has a value. A node that may not be read is an error, one that is not there
  * is waited for.
  *
+ * Errors: %XDS_ERROR_TIMED_OUT, %XDS_ERROR_EACCES, %XDS_ERROR_EINVAL, %XDS_ERROR_ENOSPC, those of
+ * a connection (#XdsClient).
+ *
  * Returns: (transfer full) (array length=ret_length) (element-type guint8): the value that the
  *   node has, or %NULL with @error set, which is %XDS_ERROR_TIMED_OUT if the time is over
  */
@@ -289,6 +292,8 @@ xds_client_wait_value_async (XdsClient *client, const char *path, const char *va
  * @error: return location for an error
  *
  * Finishes xds_client_wait_value_async().
+ *
+ * Errors: those of xds_client_wait_value(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full) (array length=ret_length) (element-type guint8): the value that the
  *   node has, or %NULL with @error set

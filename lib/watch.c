@@ -197,6 +197,9 @@ learn_features (XdsClient *client)
  * Watches a path. Changes come by #XdsWatch::changed in a main loop, or by xds_watch_next()
  * without one. The first comes at once.
  *
+ * Errors: %XDS_ERROR_EINVAL, %XDS_ERROR_EACCES, %XDS_ERROR_EEXIST, %XDS_ERROR_ENOSPC, those of a
+ * connection (#XdsClient).
+ *
  * Returns: (transfer full): the watch, or %NULL with @error set
  */
 XdsWatch *
@@ -319,6 +322,8 @@ xds_client_watch_async (XdsClient *client, const char *path, int depth, GCancell
  * @error: return location for an error
  *
  * Finishes xds_client_watch_async().
+ *
+ * Errors: those of xds_client_watch(), and %G_IO_ERROR_CANCELLED.
  *
  * Returns: (transfer full): the watch, or %NULL with @error set
  */
@@ -480,6 +485,8 @@ take_event (XdsWatch *watch)
  * @error: return location for an error
  *
  * Waits for the watch's next event and takes it; it is then not signalled.
+ *
+ * Errors: %XDS_ERROR_TIMED_OUT, those of a connection (#XdsClient).
  *
  * Returns: (transfer full): the path that changed, or %NULL with @error set, which is
  *   %XDS_ERROR_TIMED_OUT if nothing happened

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What the library exports, what its map lists, what its headers declare and what its comments
-# document are the same names; whatever may wait has an asynchronous form; and the soname is the
-# promised one.
+# document are the same names; whatever may wait has an asynchronous form; whatever can fail tells its
+# errors; and the soname is the promised one.
 
 . "${0%/*}/lib.sh"
 
@@ -49,7 +49,56 @@ without_pair ()
   done
 }
 
-plan 6
+# comment NAME: the lines of its documentation.
+comment ()
+{
+  awk -v name=" * $1:" '$0 == "/**" { text = ""; wanted = 0 }
+    { text = text $0 "\n" } $0 == name { wanted = 1 }
+    $0 == " */" && wanted { printf "%s", text; exit }' "$lib"/*.c
+}
+
+# errors_of NAME: what its documentation says behind "Errors:", in one line.
+errors_of ()
+{
+  comment "$1" | sed -n '/^ \* Errors:/,/^ \*$/p' | sed 's/^ \*//' | tr '\n' ' '
+}
+
+# fallible_all: those that can fail, with their _finish.
+fallible_all ()
+{
+  fallible
+  printf '%s\n' $never_wait
+  grep -E '_finish$' <<< "$declared"
+}
+
+without_errors ()
+{
+  local name
+
+  for name in $(fallible_all); do
+    grep -qE 'Errors: .*\.' <<< "$(errors_of "$name")" || echo "$name"
+  done
+}
+
+# codes: those of XdsError; told: those that some comment has among errors.
+codes ()
+{
+  sed -nE 's/^  (XDS_ERROR_[A-Z0-9_]+) = .*/\1/p' "$lib/xendomstore/error.h" | sort
+}
+
+told ()
+{
+  {
+    for name in $(fallible_all); do errors_of "$name"; done
+    sed -n '/^ \* The errors of /,/^ \*\//p' "$lib"/*.c
+  } | grep -oE 'XDS_ERROR_[A-Z0-9_]+' | sort -u
+}
+
+plan 8
+is 'what can fail tells its errors' "$(without_errors)" ''
+# EISDIR, ENOTEMPTY and EROFS are names of the wire that no server sends.
+is 'every error is told by whoever has it' "$(told)" \
+   "$(codes | grep -vE '_(EISDIR|ENOTEMPTY|EROFS)$')"
 ok 'there are functions that can fail' test "$(fallible | wc -l)" -gt 30
 is 'what may wait has _async and _finish' "$(without_pair)" ''
 is 'the library exports what the map lists' "$exported" "$mapped"
