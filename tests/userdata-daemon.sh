@@ -11,7 +11,7 @@ rig_server=ours
 # shellcheck source=tests/libxl-interop/rig.sh
 . "$top_srcdir/tests/libxl-interop/rig.sh"
 
-plan 14
+plan 16
 
 # --- whoever goes ---
 
@@ -78,3 +78,23 @@ ok 'the first start after boot takes what an earlier boot left' \
   wait_for test ! -e "$work/lib/userdata-d.7.$(uuid 7).note"
 is 'but not what was stored since' "$(tool get 7 since-boot)" new
 is 'nor what is domain 0'"'"'s' "$(tool get 0 note)" host
+
+# --- the last will ---
+
+stop_server
+printf '[userdata]\nlast-will = 60\n' >"$work/conf"
+start_server
+add_domain 30
+add_domain 31
+echo configuration | lxl store 30 libxl-json
+echo last words | lxl store 30 note
+echo of another | lxl store 31 note
+fake "$xl" destroy 30 >>"$work/xl.log" 2>&1
+fake "$work/fxctl" kill 31
+ok 'what xl destroy removed, and what nobody removed, goes' \
+  wait_for eval 'no_files_of 30 && no_files_of 31'
+is 'and is left as a will' \
+  "$(cat "$work/lib/userdata-will/"[0-9]*.{30.*.libxl-json,30.*.note,31.*.note})" \
+  "configuration
+last words
+of another"

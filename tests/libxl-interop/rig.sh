@@ -90,7 +90,7 @@ start_server ()
 
   if [ "${rig_server:-}" = ours ]; then
     command=("$top_builddir/xendomstored" -N --hypervisor xenctrl --plugin-dir "$top_builddir/.libs"
-      --userdata-dir "$work/lib" --socket "$work/run/socket" --pid-file "$work/run/pid")
+      --config "$work/conf" --userdata-dir "$work/lib" --socket "$work/run/socket" --pid-file "$work/run/pid")
   fi
   rm -f "$work/run/socket"
   background env LD_PRELOAD="$(preload "$work/libfakexen.so" "${command[0]}")" "${command[@]}" \
@@ -103,6 +103,8 @@ stop_server ()
   kill "$server_pid"
   wait "$server_pid" 2>/dev/null
 }
+
+: >"$work/conf" # of our server
 
 # Domain 0 must be there before xenstored is, or it will not trust it.
 printf 'uuid=00000000-0000-0000-0000-000000000000\nflags=running\n' >"$work/xen/0"
