@@ -173,6 +173,26 @@ xds_userdata_set_durable (XdsUserdata *userdata, gboolean durable)
   xds_userdata_store_set_durable (userdata->store, durable);
 }
 
+/**
+ * xds_userdata_set_limits:
+ * @userdata: the userdata
+ * @item_bytes: for one item, 0 for no limit; 64 KiB by default
+ * @items: for one domain, 0 for no limit; 64 by default
+ * @domain_bytes: for all items of one domain, 0 for no limit; 1 MiB by default
+ *
+ * Sets how much may be stored by this object. What libxl stores counts, but is never refused.
+ */
+void
+xds_userdata_set_limits (XdsUserdata *userdata, gsize item_bytes, guint items, gsize domain_bytes)
+{
+  g_return_if_fail (XDS_IS_USERDATA (userdata));
+
+  xds_userdata_store_set_limits (userdata->store,
+                                 &(XdsUserdataLimits){ .item_bytes = item_bytes,
+                                                       .items = items,
+                                                       .domain_bytes = domain_bytes });
+}
+
 /* --- verbs --- */
 
 /**

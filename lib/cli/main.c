@@ -157,7 +157,7 @@ run_verb (XdsCli *cli, const XdsVerb *verb, int argc, char **argv, GError **erro
     return XDS_EXIT_USAGE;
   drop_separator (&argc, argv);
   if (cli->dry_run && !verb->changes)
-    return xds_cli_usage (error, "\"xds %s\" changes nothing that a dry run could show.",
+    return xds_cli_usage (error, "\"xds %s\" has no dry run; verbs that change nodes have.",
                           verb->name);
   status = verb->run (cli, argc - 1, argv + 1, error);
   return *error != NULL || xds_out_finish (error) ? status : XDS_EXIT_OTHER;

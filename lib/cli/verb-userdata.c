@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static char *folder;
-static gboolean create, replace, third_party, fix;
+static gboolean create, replace, third_party, fix, unlimited;
 
 typedef struct
 {
@@ -365,6 +365,8 @@ run (XdsCli *cli, int argc, char **argv, GError **error)
         return status;
       userdata = xds_userdata_new (folder, cli->socket, error);
       action.userdata = userdata;
+      if (unlimited && userdata != NULL)
+        xds_userdata_set_limits (userdata, 0, 0, 0);
       return userdata != NULL ? actions[i].func (&action, error) : XDS_EXIT_OTHER;
     }
   return xds_cli_usage (error,
@@ -380,6 +382,8 @@ static const GOptionEntry options[] = {
   { "third-party", 0, 0, G_OPTION_ARG_NONE, &third_party,
     "export: without what libxl and libvirt make anew", NULL },
   { "replace", 0, 0, G_OPTION_ARG_NONE, &replace, "import: replace what is stored already", NULL },
+  { "unlimited", 0, 0, G_OPTION_ARG_NONE, &unlimited,
+    "put, edit, import: as much as there is room for", NULL },
   { "fix", 0, 0, G_OPTION_ARG_NONE, &fix, "audit: remove what can be removed", NULL },
   { NULL, 0, 0, 0, NULL, NULL, NULL },
 };

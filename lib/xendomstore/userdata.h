@@ -80,6 +80,8 @@ G_DECLARE_FINAL_TYPE (XdsUserdata, xds_userdata, XDS, USERDATA, GObject)
 XdsUserdata *xds_userdata_new (const char *folder, const char *socket, GError **error);
 void xds_userdata_set_timeout (XdsUserdata *userdata, int milliseconds);
 void xds_userdata_set_durable (XdsUserdata *userdata, gboolean durable);
+void xds_userdata_set_limits (XdsUserdata *userdata, gsize item_bytes, guint items,
+                              gsize domain_bytes);
 
 gboolean xds_userdata_store (XdsUserdata *userdata, guint domid, const char *userid,
                              const char *data, gsize length, GError **error);
