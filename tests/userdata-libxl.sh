@@ -4,7 +4,7 @@
 # Our userdata and the real libxl, its programs and xl, on the same folder at the same time: the
 # installed Debian libraries over a stand-in for the hypervisor (libxl-interop/README.md).
 #
-# Each storing process of the contention does $USERDATA_TURNS stores, 150 unless told otherwise, and
+# Each storing process of the contention does $USERDATA_TURNS stores, 500 unless told otherwise, and
 # 3000 with XDS_TEST_LONG.
 
 . "${0%/*}/lib.sh"
@@ -12,7 +12,7 @@
 # shellcheck source=tests/libxl-interop/rig.sh
 . "$top_srcdir/tests/libxl-interop/rig.sh"
 
-turns=${USERDATA_TURNS:-150}
+turns=${USERDATA_TURNS:-500}
 [ -z "${XDS_TEST_LONG:-}" ] || turns=3000
 rounds=20
 
