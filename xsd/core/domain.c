@@ -177,21 +177,67 @@ give_to (XdsEngine *engine, XdsNode *node, guint domid)
   xds_acl_unref (&engine->store.acls, acl);
 }
 
+/* Nodes of the list that stay go to another owner; the outermost of those that do not to @tops. */
 static void
-remove_owned (XdsEngine *engine, XdsAcl *acl, guint domid)
+disown (XdsEngine *engine, XdsAcl *acl, guint domid, GHashTable *tops)
 {
-  while (acl->nodes != NULL)
-    {
-      XdsNode *node = acl->nodes;
+  XdsNode *node = acl->nodes, *next;
 
+  for (; node != NULL; node = next)
+    {
+      next = node->acl_next;
       if (engine->keep_orphans || (node->flags & XDS_NODE_FIXED))
-        {
-          give_to (engine, node, engine->privileged_domid);
-          continue;
-        }
-      node = outermost_owned (node, domid);
-      xds_fire_node (engine, node, NULL);
-      xds_store_remove (&engine->store, node);
+        give_to (engine, node, engine->privileged_domid);
+      else
+        g_hash_table_add (tops, outermost_owned (node, domid));
+    }
+}
+
+static guint
+depth_of (const XdsNode *node)
+{
+  guint depth = 0;
+
+  for (; node->parent != NULL; node = node->parent)
+    depth++;
+  return depth;
+}
+
+/* As a walk over the tree meets them, neither being above the other. */
+static int
+compare_tops (gconstpointer a, gconstpointer b)
+{
+  const XdsNode *x = *(XdsNode *const *) a, *y = *(XdsNode *const *) b;
+  guint of_x = depth_of (x), of_y = depth_of (y);
+
+  for (; of_x > of_y; of_x--)
+    x = x->parent;
+  for (; of_y > of_x; of_y--)
+    y = y->parent;
+  while (x->parent != y->parent)
+    {
+      x = x->parent;
+      y = y->parent;
+    }
+  return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* In the order of the tree, so that it is the same whatever lists there are in memory. */
+static void
+remove_tops (XdsEngine *engine, GHashTable *tops)
+{
+  g_autoptr (GPtrArray) nodes = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer node;
+
+  g_hash_table_iter_init (&iter, tops);
+  while (g_hash_table_iter_next (&iter, &node, NULL))
+    g_ptr_array_add (nodes, node);
+  g_ptr_array_sort (nodes, compare_tops);
+  for (guint i = 0; i < nodes->len; i++)
+    {
+      xds_fire_node (engine, nodes->pdata[i], NULL);
+      xds_store_remove (&engine->store, nodes->pdata[i]);
     }
 }
 
@@ -205,28 +251,41 @@ strike (XdsEngine *engine, XdsAcl *acl, guint domid)
   xds_acl_unref (&engine->store.acls, rest);
 }
 
+/* Lists that name @domid: those of which it is the owner (@owned), or the others. */
+static void
+retire_lists (XdsEngine *engine, guint domid, gboolean owned)
+{
+  g_autoptr (GPtrArray) lists = xds_acl_table_naming (&engine->store.acls, domid);
+  g_autoptr (GHashTable) tops = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < lists->len; i++)
+    {
+      XdsAcl *acl = lists->pdata[i];
+
+      if ((xds_acl_owner (acl) == domid) != owned)
+        continue;
+      if (owned)
+        disown (engine, acl, domid, tops);
+      else
+        strike (engine, acl, domid);
+    }
+  remove_tops (engine, tops);
+  for (guint i = 0; i < lists->len; i++)
+    {
+      XdsAcl *acl = lists->pdata[i];
+
+      if ((xds_acl_owner (acl) == domid) == owned)
+        xds_acl_retire (&engine->store.acls, acl);
+      xds_acl_unref (&engine->store.acls, acl);
+    }
+}
+
 /* Owned ones first: who inherits a kept orphan may be on a list that names the domain as well. */
 static void
 forget_domid (XdsEngine *engine, guint domid)
 {
-  for (guint pass = 0; pass < 2; pass++)
-    {
-      g_autoptr (GPtrArray) lists = xds_acl_table_naming (&engine->store.acls, domid);
-
-      for (guint i = 0; i < lists->len; i++)
-        {
-          XdsAcl *acl = lists->pdata[i];
-          gboolean owned = xds_acl_owner (acl) == domid;
-
-          if (owned && pass == 0)
-            remove_owned (engine, acl, domid);
-          if (!owned && pass == 1)
-            strike (engine, acl, domid);
-          if (owned == (pass == 0))
-            xds_acl_retire (&engine->store.acls, acl);
-          xds_acl_unref (&engine->store.acls, acl);
-        }
-    }
+  retire_lists (engine, domid, TRUE);
+  retire_lists (engine, domid, FALSE);
 }
 
 static void

@@ -3,35 +3,21 @@
 /*
  * The whole state as a migration stream.
  *
- * A transaction sees the store as it was at its start.  So the stream tells a history: first the
- * tree as the oldest transaction sees it, then that transaction, then what changed until the next
- * one started, and so on to the present.  Whoever reads it does these things in this order, with
- * the functions that did them first, and gets the same snapshots.  Without transactions it is the
- * tree, and no more.
+ * Two engines of the same state write the same bytes: nothing is in the order of a hash table, or
+ * of addresses.  So the journal's tests can compare what was with what came of it, and what a dump
+ * leaves out nobody can tell (op-node.c: the place where the last part of a listing ended).
  *
- * The road not taken: writing what snapshots keep aside as it lies in memory.  It would bind the
- * stream to how snapshots are kept, and a reader to trusting it.
+ * Engine, domains and connections are here; nodes and transactions in dump-history.c.
  */
 
 #include "xsd/core/dump.h"
 
 #include <string.h>
 
-typedef struct
-{
-  XdsEngine *engine;
-  XdsStreamOut *out;
-  GHashTable *ids; /* (owned) peer -> number of its connection */
-  XdsSnapshot *view; /* (nullable) the moment that nodes are written as of; NULL: now */
-  GPtrArray *came; /* (owned) (element-type XdsNode) children that came until the view */
-  gsize len;         /* of the path */
-  char path[XDS_PATH_BUF];
-} Dump;
-
 /* --- our own records --- */
 
-static void
-put_own (Dump *dump, guint32 type, const void *body, gsize len)
+void
+xds_dump_own (XdsDump *dump, guint32 type, const void *body, gsize len)
 {
   guint8 *at = xds_stream_begin (dump->out, type, len);
 
@@ -39,8 +25,8 @@ put_own (Dump *dump, guint32 type, const void *body, gsize len)
     memcpy (at, body, len);
 }
 
-static void
-put_words (Dump *dump, guint32 type, guint32 number, const void *bytes, gsize len)
+void
+xds_dump_words (XdsDump *dump, guint32 type, guint32 number, const void *bytes, gsize len)
 {
   const XdsRecordWords words = { number, len };
   guint8 *at = xds_stream_begin (dump->out, type, sizeof words + len);
@@ -51,8 +37,8 @@ put_words (Dump *dump, guint32 type, guint32 number, const void *bytes, gsize le
   memcpy (at + sizeof words, bytes, len);
 }
 
-static guint32
-conn_id (Dump *dump, const XdsPeer *peer)
+guint32
+xds_dump_conn_id (XdsDump *dump, const XdsPeer *peer)
 {
   return GPOINTER_TO_UINT (g_hash_table_lookup (dump->ids, peer));
 }
@@ -67,7 +53,7 @@ quota_value (guint64 limit)
 }
 
 static void
-put_quotas (Dump *dump)
+put_quotas (XdsDump *dump)
 {
   guint32 values[XDS_QUOTA_N];
   g_autoptr (GString) names = g_string_new (NULL);
@@ -87,7 +73,7 @@ put_quotas (Dump *dump)
 }
 
 static void
-put_domain (Dump *dump, const XdsDomain *domain)
+put_domain (XdsDump *dump, const XdsDomain *domain)
 {
   guint32 values[XDS_QUOTA_N];
   g_autoptr (GString) names = g_string_new (NULL);
@@ -105,7 +91,7 @@ put_domain (Dump *dump, const XdsDomain *domain)
 }
 
 static void
-put_domain_state (Dump *dump, const XdsDomain *domain)
+put_domain_state (XdsDump *dump, const XdsDomain *domain)
 {
   const XdsRecordDomainState record = {
     .domid = domain->domid,
@@ -116,7 +102,7 @@ put_domain_state (Dump *dump, const XdsDomain *domain)
     .shutdown = domain->shutdown,
   };
 
-  put_own (dump, XDS_RECORD_DOMAIN_STATE, &record, sizeof record);
+  xds_dump_own (dump, XDS_RECORD_DOMAIN_STATE, &record, sizeof record);
 }
 
 static int
@@ -128,7 +114,7 @@ compare_domains (gconstpointer a, gconstpointer b)
 }
 
 static void
-each_domain (Dump *dump, void (*put) (Dump *dump, const XdsDomain *domain))
+each_domain (XdsDump *dump, void (*put) (XdsDump *dump, const XdsDomain *domain))
 {
   g_autoptr (GList) known
       = g_list_sort (g_hash_table_get_values (dump->engine->domains), compare_domains);
@@ -140,7 +126,7 @@ each_domain (Dump *dump, void (*put) (Dump *dump, const XdsDomain *domain))
 /* --- connections --- */
 
 static void
-put_watches (Dump *dump, const XdsPeer *peer)
+put_watches (XdsDump *dump, const XdsPeer *peer)
 {
   const XdsWatch *watch = peer->watches;
   char path[XDS_PATH_BUF];
@@ -151,7 +137,7 @@ put_watches (Dump *dump, const XdsPeer *peer)
     {
       gsize len = xds_point_path (watch->point, path, sizeof path);
       const XdsRecordWatch record = {
-        .conn_id = conn_id (dump, peer),
+        .conn_id = xds_dump_conn_id (dump, peer),
         .depth = watch->depth < 0 ? XDS_RECORD_DEPTH_ALL
                                   : MIN (watch->depth, XDS_RECORD_DEPTH_ALL - 1),
         .path = { path + watch->skip, len - watch->skip },
@@ -164,7 +150,7 @@ put_watches (Dump *dump, const XdsPeer *peer)
 
 typedef struct
 {
-  Dump *dump;
+  XdsDump *dump;
   guint32 conn_id;
 } Held;
 
@@ -173,38 +159,40 @@ put_held (const char *event, gsize len, void *data)
 {
   Held *held = data;
 
-  put_words (held->dump, XDS_RECORD_HELD, held->conn_id, event, len);
+  xds_dump_words (held->dump, XDS_RECORD_HELD, held->conn_id, event, len);
 }
 
 static void
-put_peer (Dump *dump, XdsPeer *peer)
+put_peer (XdsDump *dump, XdsPeer *peer)
 {
   const XdsRecordPeer record = {
     .id = peer->id,
     .given = peer->given,
     .taken = peer->taken,
-    .conn_id = conn_id (dump, peer),
+    .conn_id = xds_dump_conn_id (dump, peer),
     .last_txn_id = peer->last_txn_id,
     .n_answers = peer->n_answers,
     .n_lost = peer->n_lost,
+    .losing_since = peer->losing_since,
     .n_conflicts = peer->n_conflicts,
     .conflict_place = peer->conflict_place,
     .pid = peer->identity.pid,
     .uid = peer->identity.uid,
     .gid = peer->identity.gid,
     .failed = peer->failed,
+    .privileged = peer->privileged,
   };
 
-  put_own (dump, XDS_RECORD_PEER, &record, sizeof record);
+  xds_dump_own (dump, XDS_RECORD_PEER, &record, sizeof record);
   xds_peer_visit_held (peer, put_held, &(Held){ dump, record.conn_id });
 }
 
 static void
-put_connection (Dump *dump, XdsPeer *peer, gint32 handle)
+put_connection (XdsDump *dump, XdsPeer *peer, gint32 handle)
 {
   const XdsDomain *domain = peer->domain;
   XdsRecordConnection record = {
-    .id = conn_id (dump, peer),
+    .id = xds_dump_conn_id (dump, peer),
     .kind = domain != NULL ? XDS_RECORD_RING : XDS_RECORD_SOCKET,
     .in = { (const char *) peer->in.data + peer->in.start, peer->in.end - peer->in.start },
     .out = { (const char *) peer->out.data + peer->out.start, peer->out.end - peer->out.start },
@@ -225,382 +213,91 @@ put_connection (Dump *dump, XdsPeer *peer, gint32 handle)
 }
 
 static void
-put_peers (Dump *dump, const XdsDumpHost *host, void *data)
+put_peers (XdsDump *dump, const XdsDumpHost *host, void *data)
 {
-  XdsPeer *peer = dump->engine->peers;
-  guint n = 0;
+  XdsPeer *peer = xds_engine_oldest_peer (dump->engine);
 
-  while (peer != NULL && peer->next != NULL)
-    peer = peer->next;
   for (; peer != NULL; peer = peer->prev)
     {
-      g_hash_table_insert (dump->ids, peer, GUINT_TO_POINTER (++n));
       put_connection (dump, peer, host->handle != NULL ? host->handle (data, peer) : peer->handle);
       put_peer (dump, peer);
       put_watches (dump, peer);
     }
 }
 
-/* --- nodes --- */
+/* --- the engine, and what is held against its limits --- */
 
 static void
-fill_perms (XdsRecordPerm *perms, const XdsAcl *acl)
+put_state (XdsDump *dump)
 {
-  for (guint i = 0; i < acl->n; i++)
-    perms[i] = (XdsRecordPerm){
-      .letter = xds_perm_letter (acl->perms[i].access & ~XDS_PERM_INERT),
-      .flags = acl->perms[i].access & XDS_PERM_INERT ? XDS_RECORD_INERT : 0,
-      .domid = acl->perms[i].domid,
-    };
-}
-
-static void
-put_record (Dump *dump, XdsRecordNode *record, const XdsAcl *acl)
-{
-  g_autofree XdsRecordPerm *perms = g_new (XdsRecordPerm, acl != NULL ? acl->n : 1);
-
-  if (acl != NULL)
-    fill_perms (perms, acl);
-  record->perms = perms;
-  record->n_perms = acl != NULL ? acl->n : 0;
-  record->path = (XdsSpan){ dump->path, dump->len };
-  xds_stream_put_node (dump->out, record);
-}
-
-/* The node whose path is in dump->path, as the view sees it. */
-static void
-put_node (Dump *dump, XdsNode *node)
-{
-  XdsSnapshot *view = dump->view;
-  const XdsAcl *acl = view != NULL ? xds_snapshot_acl (view, node) : node->acl;
-  gsize len = node->value_len;
-  const guint8 *value
-      = view != NULL ? xds_snapshot_value (view, node, &len) : xds_node_value (node);
-  XdsRecordNode record = { .value = { (const char *) value, len } };
-
-  put_record (dump, &record, acl);
-}
-
-static void put_tree (Dump *dump, XdsNode *node);
-
-static void
-put_child (Dump *dump, XdsNode *child)
-{
-  gsize len = dump->len;
-
-  if (len > 1)
-    dump->path[dump->len++] = '/';
-  memcpy (dump->path + dump->len, xds_node_name (child), child->name_len);
-  dump->len += child->name_len;
-  put_tree (dump, child);
-  dump->len = len;
-}
-
-static void
-put_children (Dump *dump, XdsNode *node)
-{
-  if (dump->view != NULL)
-    {
-      g_autoptr (GPtrArray) children = xds_snapshot_children (dump->view, node);
-
-      for (guint i = 0; i < children->len; i++)
-        put_child (dump, children->pdata[i]);
-      return;
-    }
-  for (guint i = 0; node->dir != NULL && i < node->dir->n_entries; i++)
-    if (node->dir->entries[i] != NULL)
-      put_child (dump, node->dir->entries[i]);
-}
-
-/* As deep as a path may have components, which its length bounds. */
-static void
-put_tree (Dump *dump, XdsNode *node)
-{
-  put_node (dump, node);
-  put_children (dump, node);
-}
-
-static void
-put_whole_tree (Dump *dump)
-{
-  dump->len = g_strlcpy (dump->path, "/", sizeof dump->path);
-  put_tree (dump, dump->engine->store.root);
-  dump->len = 0; /* the parent of the special nodes has no name, and is in no stream */
-  put_children (dump, dump->engine->store.special);
-}
-
-/* --- what changed between two moments --- */
-
-typedef struct
-{
-  Dump *dump;
-  XdsSnapshot *from;
-} Change;
-
-static gboolean
-is_in_both (const Change *change, XdsNode *node)
-{
-  return xds_snapshot_sees (change->from, node) && xds_snapshot_sees (change->dump->view, node);
-}
-
-static XdsNode *
-child_now (Dump *dump, const XdsChanged *changed)
-{
-  if (dump->view != NULL)
-    return xds_snapshot_child (dump->view, changed->node, changed->name, changed->len);
-  return xds_dir_find (changed->node, changed->name, changed->len,
-                       xds_name_hash (changed->name, changed->len));
-}
-
-static void
-set_path (Dump *dump, const XdsNode *node)
-{
-  dump->len = xds_node_path (node, dump->path, sizeof dump->path);
-  if (node->flags & XDS_NODE_SPECIAL)
-    dump->len = 0;
-}
-
-static void
-set_child_path (Dump *dump, const XdsChanged *changed)
-{
-  set_path (dump, changed->node);
-  if (dump->len > 1)
-    dump->path[dump->len++] = '/';
-  memcpy (dump->path + dump->len, changed->name, changed->len);
-  dump->len += changed->len;
-}
-
-/* Names that went, and those that came only to go. */
-static void
-put_gone (const XdsChanged *changed, void *data)
-{
-  Change *change = data;
-  Dump *dump = change->dump;
-  XdsNode *child;
-
-  if (changed->kind != XDS_CHANGED_CHILD || !is_in_both (change, changed->node))
-    return;
-  child = child_now (dump, changed);
-  set_child_path (dump, changed);
-  if (changed->old != NULL)
-    put_words (dump, XDS_RECORD_GONE, 0, dump->path, dump->len);
-  else if (child == NULL)
-    put_words (dump, XDS_RECORD_CAME_AND_WENT, 0, dump->path, dump->len);
-  if (child != NULL)
-    g_ptr_array_add (dump->came, child);
-}
-
-static int
-compare_births (gconstpointer a, gconstpointer b)
-{
-  const XdsNode *x = *(XdsNode *const *) a, *y = *(XdsNode *const *) b;
-
-  if (x->parent != y->parent)
-    return (gsize) x->parent < (gsize) y->parent ? -1 : 1;
-  return x->seq < y->seq ? -1 : x->seq > y->seq;
-}
-
-static void
-put_written (const XdsChanged *changed, void *data)
-{
-  Change *change = data;
-  Dump *dump = change->dump;
-
-  if (changed->kind == XDS_CHANGED_CHILD || !is_in_both (change, changed->node))
-    return;
-  set_path (dump, changed->node);
-  put_words (dump, XDS_RECORD_TOUCHED, changed->kind, dump->path, dump->len);
-  put_node (dump, changed->node);
-}
-
-/* From the moment of @from to that of the view. */
-static void
-put_changes (Dump *dump, XdsSnapshot *from)
-{
-  Change change = { dump, from };
-
-  g_ptr_array_set_size (dump->came, 0);
-  xds_snapshot_visit_changes (from, put_gone, &change);
-  g_ptr_array_sort (dump->came, compare_births);
-  for (guint i = 0; i < dump->came->len; i++)
-    {
-      set_path (dump, dump->came->pdata[i]);
-      put_tree (dump, dump->came->pdata[i]);
-    }
-  xds_snapshot_visit_changes (from, put_written, &change);
-}
-
-/* --- transactions --- */
-
-static gsize
-print_path (const XdsTxnNode *node, char *text)
-{
-  const XdsTxnNode *top = node;
-  gsize len = 0, at;
-
-  for (; top->parent != NULL; top = top->parent)
-    len += top->name_len + 1;
-  if (len == 0)
-    return g_strlcpy (text, top->name, XDS_PATH_BUF); /* "/" or "@" */
-  at = len;
-  for (; node->parent != NULL; node = node->parent)
-    {
-      at -= node->name_len;
-      memcpy (text + at, node->name, node->name_len);
-      text[--at] = '/';
-    }
-  if (top->name[0] == '@')
-    memmove (text, text + 1, --len);
-  return len;
-}
-
-static void
-put_txn_node (Dump *dump, XdsTxn *txn, const XdsTxnNode *node)
-{
-  const guint read = XDS_TXN_READ_NAME | XDS_TXN_READ_VALUE | XDS_TXN_READ_ACL | XDS_TXN_READ_LIST;
-  const guint written = XDS_TXN_CREATED | XDS_TXN_VALUE | XDS_TXN_ACL;
-  guint flags = node->flags | (node->acl != NULL && node->acl->retired ? XDS_TXN_STALE : 0);
-  gsize len = 0;
-  const char *value = node->value != NULL ? g_bytes_get_data (node->value, &len) : NULL;
-  XdsRecordNode record = {
-    .conn_id = conn_id (dump, txn->owner),
-    .txn_id = txn->id,
-    .access = flags << XDS_ACCESS_SHIFT,
-    .value = { value, len },
+  const XdsEngine *engine = dump->engine;
+  const XdsTxn *favoured = engine->favoured;
+  XdsRecordState state = {
+    .moment = engine->store.history.now,
+    .last_peer_id = engine->last_peer_id,
+    .n_losers = engine->n_losers,
+    .favour_after = engine->favour_after,
+    .favour_left = engine->favour_left,
+    .favoured_conn = favoured != NULL ? xds_dump_conn_id (dump, favoured->owner) : 0,
+    .favoured_txn = favoured != NULL ? favoured->id : 0,
+    .store_domid = engine->store_domid,
+    .privileged_domid = engine->privileged_domid,
+    .keep_orphans = engine->keep_orphans,
   };
 
-  record.access |= flags & read ? XDS_RECORD_READ : 0;
-  record.access |= flags & written ? XDS_RECORD_WRITTEN : 0;
-  record.access |= node->base != NULL ? XDS_ACCESS_BASE : 0;
-  dump->len = print_path (node, dump->path);
-  put_record (dump, &record, node->acl);
-}
-
-static guint
-txn_depth (const XdsTxnNode *node)
-{
-  guint depth = 0;
-
-  for (; node->parent != NULL; node = node->parent)
-    depth++;
-  return depth;
-}
-
-static int
-compare_txn_nodes (gconstpointer a, gconstpointer b)
-{
-  const XdsTxnNode *x = *(XdsTxnNode *const *) a, *y = *(XdsTxnNode *const *) b;
-  guint of_x = txn_depth (x), of_y = txn_depth (y);
-
-  if (of_x != of_y)
-    return of_x < of_y ? -1 : 1;
-  return x->at < y->at ? -1 : x->at > y->at;
-}
-
-/* The transaction's nodes, parents first. */
-static GPtrArray *
-sorted_nodes (const XdsTxn *txn)
-{
-  GPtrArray *sorted = g_ptr_array_new ();
-
-  for (guint i = 0; i < txn->order->len; i++)
-    if (txn->order->pdata[i] != NULL)
-      g_ptr_array_add (sorted, txn->order->pdata[i]);
-  g_ptr_array_sort (sorted, compare_txn_nodes);
-  return sorted;
+  memcpy (state.limit, engine->quotas.limit, sizeof state.limit);
+  memcpy (state.peak, engine->quotas.peak, sizeof state.peak);
+  xds_dump_own (dump, XDS_RECORD_STATE, &state, sizeof state);
 }
 
 static void
-put_txn_order (Dump *dump, const XdsTxn *txn, const GPtrArray *sorted)
+put_accounts (XdsDump *dump)
 {
-  g_autoptr (GHashTable) places = g_hash_table_new (NULL, NULL);
-  gsize size = sizeof (XdsRecordTxnOrder) + sorted->len * sizeof (guint32);
-  g_autofree XdsRecordTxnOrder *record = g_malloc0 (size);
+  g_autoptr (GPtrArray) accounts = xds_quotas_accounts (&dump->engine->quotas);
 
-  record->conn_id = conn_id (dump, txn->owner);
-  record->txn_id = txn->id;
-  for (guint i = 0; i < sorted->len; i++)
-    g_hash_table_insert (places, sorted->pdata[i], GUINT_TO_POINTER (i));
-  for (guint i = 0; i < txn->order->len; i++)
-    if (txn->order->pdata[i] != NULL)
-      record->order[record->n++]
-          = GPOINTER_TO_UINT (g_hash_table_lookup (places, txn->order->pdata[i]));
-  put_own (dump, XDS_RECORD_TXN_ORDER, record, size);
-}
-
-static void
-put_txn (Dump *dump, XdsTxn *txn)
-{
-  g_autoptr (GPtrArray) sorted = sorted_nodes (txn);
-  const XdsRecordTransaction record = { conn_id (dump, txn->owner), txn->id };
-  const XdsRecordTxnState state = {
-    .conn_id = record.conn_id,
-    .txn_id = txn->id,
-    .poison = txn->poison,
-    .doomed = txn->doomed,
-    .n_changes = txn->n_changes,
-  };
-
-  xds_stream_put_transaction (dump->out, &record);
-  put_own (dump, XDS_RECORD_TXN_STATE, &state, sizeof state);
-  for (guint i = 0; i < sorted->len; i++)
-    put_txn_node (dump, txn, sorted->pdata[i]);
-  put_txn_order (dump, txn, sorted);
-}
-
-static void
-put_doomed (Dump *dump)
-{
-  for (XdsPeer *peer = dump->engine->peers; peer != NULL; peer = peer->next)
-    for (guint i = 0; peer->txns != NULL && i < peer->txns->len; i++)
-      if (((XdsTxn *) peer->txns->pdata[i])->doomed)
-        put_txn (dump, peer->txns->pdata[i]);
-}
-
-static void
-put_history (Dump *dump)
-{
-  XdsSnapshot *snapshot = dump->engine->store.history.newest;
-
-  while (snapshot != NULL && snapshot->older != NULL)
-    snapshot = snapshot->older;
-  dump->view = snapshot;
-  put_whole_tree (dump);
-  for (; snapshot != NULL; snapshot = snapshot->newer)
+  for (guint i = 0; i < accounts->len; i++)
     {
-      put_txn (dump, xds_txn_of_snapshot (snapshot));
-      dump->view = snapshot->newer;
-      put_changes (dump, snapshot);
+      const XdsAccount *account = accounts->pdata[i];
+      XdsRecordAccount record
+          = { .domid = account->domid, .own = account->own, .warned = account->warned };
+
+      for (guint k = 0; k < XDS_QUOTA_N; k++)
+        record.limit[k] = account->own & (1u << k) ? account->limit[k] : 0;
+      memcpy (record.peak, account->peak, sizeof record.peak);
+      xds_dump_own (dump, XDS_RECORD_ACCOUNT, &record, sizeof record);
     }
 }
 
 /* --- all of it --- */
 
+static void
+number_peers (XdsDump *dump)
+{
+  guint n = 0;
+
+  for (XdsPeer *peer = xds_engine_oldest_peer (dump->engine); peer != NULL; peer = peer->prev)
+    g_hash_table_insert (dump->ids, peer, GUINT_TO_POINTER (++n));
+}
+
 GBytes *
 xds_engine_dump (XdsEngine *engine, const XdsDumpHost *host, void *data)
 {
-  const XdsRecordState state = { engine->store.history.now, engine->last_peer_id };
   XdsStreamOut out;
-  Dump dump = {
-    .engine = engine,
-    .out = &out,
-    .ids = g_hash_table_new (NULL, NULL),
-    .came = g_ptr_array_new (),
-  };
+  XdsDump dump = { .engine = engine, .out = &out, .ids = g_hash_table_new (NULL, NULL) };
 
   xds_journal_settle (engine);
   xds_stream_out_heap (&out);
   xds_stream_put_header (&out, XDS_STREAM_VERSION_MAX);
   xds_stream_put_global (&out, &(XdsRecordGlobal){ host->socket_fd, host->evtchn_fd });
+  number_peers (&dump);
   put_quotas (&dump);
-  put_own (&dump, XDS_RECORD_STATE, &state, sizeof state);
+  put_state (&dump);
   each_domain (&dump, put_domain_state);
   put_peers (&dump, host, data);
-  put_doomed (&dump);
-  put_history (&dump);
+  xds_dump_history (&dump);
   each_domain (&dump, put_domain);
+  put_accounts (&dump);
   xds_stream_put_end (&out);
   g_hash_table_unref (dump.ids);
-  g_ptr_array_unref (dump.came);
   return g_bytes_new_take (out.data, out.used);
 }

@@ -22,13 +22,26 @@ enum
   XDS_RECORD_GONE,          /* the node was removed */
   XDS_RECORD_TOUCHED,       /* .number: XdsChangedKind; a write that left it as it was */
   XDS_RECORD_CAME_AND_WENT, /* a child was made and removed again */
+  XDS_RECORD_GENERATIONS,   /* guint64[]: of the directories of the tree, in order */
+  XDS_RECORD_ACCOUNT,       /* XdsRecordAccount: after all that is charged */
 };
 
 typedef struct
 {
-  guint64 moment; /* of the history: listings told before are older */
-  guint64 last_peer_id;
+  guint64 moment; /* of the history */
+  guint64 last_peer_id, n_losers;
+  guint32 favour_after, favour_left;
+  guint32 favoured_conn, favoured_txn; /* 0: nobody */
+  guint32 store_domid, privileged_domid, keep_orphans, pad;
+  guint64 limit[XDS_QUOTA_N], peak[XDS_QUOTA_N_COUNTED]; /* the stream's own are of 32 bits */
 } XdsRecordState;
+
+typedef struct
+{
+  guint32 domid;
+  guint32 own, warned, pad;
+  guint64 limit[XDS_QUOTA_N], peak[XDS_QUOTA_N_COUNTED];
+} XdsRecordAccount;
 
 typedef struct
 {
@@ -43,13 +56,14 @@ typedef struct
 typedef struct
 {
   guint64 id;
-  guint64 given, taken;
+  guint64 given, taken, losing_since;
   guint32 conn_id;
   guint32 last_txn_id, n_answers, n_lost;
   guint32 n_conflicts, conflict_place;
   gint32 pid;
   guint32 uid, gid;
-  guint32 failed;
+  guint32 failed, privileged;
+  guint32 pad;
 } XdsRecordPeer;
 
 typedef struct
@@ -57,6 +71,9 @@ typedef struct
   guint32 conn_id, txn_id;
   guint32 poison, doomed;
   guint64 n_changes;
+  guint64 moment, charged;
+  guint32 place; /* among those of its connection */
+  guint32 pad;
 } XdsRecordTxnState;
 
 /* Nodes are told parents first; commit goes in another order, where something was created again. */
@@ -64,7 +81,7 @@ typedef struct
 {
   guint32 conn_id, txn_id;
   guint32 n, pad;
-  guint32 order[]; /* which of the nodes told comes first, which next, ... */
+  XdsTxnPlace order[]; /* .node: which of the nodes told comes first, which next, ... */
 } XdsRecordTxnOrder;
 
 typedef struct
@@ -76,6 +93,23 @@ typedef struct
 /* Of a node in a transaction: our flags, above the two of the format. */
 #define XDS_ACCESS_SHIFT 2
 #define XDS_ACCESS_BASE 0x4000 /* the snapshot has something under this name */
+
+/* --- who writes: dump.c, and dump-history.c for nodes and transactions --- */
+
+typedef struct
+{
+  XdsEngine *engine;
+  XdsStreamOut *out;
+  GHashTable *ids;   /* (owned) peer -> number of its connection */
+  XdsSnapshot *view; /* (nullable) the moment that nodes are written as of; NULL: now */
+  gsize len;         /* of the path */
+  char path[XDS_PATH_BUF];
+} XdsDump;
+
+void xds_dump_own (XdsDump *dump, guint32 type, const void *body, gsize len);
+void xds_dump_words (XdsDump *dump, guint32 type, guint32 number, const void *bytes, gsize len);
+guint32 xds_dump_conn_id (XdsDump *dump, const XdsPeer *peer);
+void xds_dump_history (XdsDump *dump);
 
 /* load.c: all but the peers' transports, which are attached at last. */
 gboolean xds_load_state (XdsEngine *engine, const void *stream, gsize len, gboolean exact,

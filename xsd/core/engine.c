@@ -113,8 +113,20 @@ xds_engine_remove_peer (XdsEngine *engine, XdsPeer *peer)
   if (peer == NULL)
     return;
   begun = xds_journal_begin_call (engine, XDS_RECORD_REMOVE, peer->id, 0);
+  if (peer->domain != NULL)
+    peer->domain->introduced = FALSE;
   xds_peer_free (peer);
   xds_journal_end (engine, begun);
+}
+
+XdsPeer *
+xds_engine_oldest_peer (const XdsEngine *engine)
+{
+  XdsPeer *peer = engine->peers;
+
+  while (peer != NULL && peer->next != NULL)
+    peer = peer->next;
+  return peer;
 }
 
 XdsPeer *

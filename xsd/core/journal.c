@@ -357,6 +357,7 @@ xds_journal_begin (XdsEngine *engine, guint32 type, const XdsSpan *parts, guint 
   if (self->space.data == NULL || self->inside
       || !reserve (engine, RECORD_HEADER + padded (total (parts, n))))
     return FALSE;
+  self->staged = 0;
   stage (self, type, parts, n);
   self->inside = TRUE;
   set_place (self, self->space.position + self->used, 0);

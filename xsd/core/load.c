@@ -13,12 +13,18 @@
 
 #include <string.h>
 
+/* No transaction holds as much; more could not be summed up. */
+#define CHARGED_MAX (G_GUINT64_CONSTANT (1) << 40)
+
 typedef struct
 {
   XdsEngine *engine;
   gboolean exact;       /* it is the base of a journal: all has to be as it was */
   gboolean native;      /* our own records are in this host's byte order */
   GHashTable *peers;    /* (owned) number of a connection -> its peer */
+  gboolean ours;        /* it has the state of our engine: */
+  XdsRecordState state;
+  guint64 last_change;  /* moment of the latest change between two transactions */
   const char *reason;   /* (static) why a record cannot be */
 } Load;
 
@@ -92,13 +98,41 @@ load_domain_state (Load *load, const XdsRecord *record)
 static gboolean
 load_state (Load *load, const XdsRecord *record)
 {
-  XdsRecordState state;
+  XdsEngine *engine = load->engine;
+  XdsRecordState *state = &load->state;
+
+  if (record->body.len < sizeof *state)
+    return refuse (load, "it is too short");
+  memcpy (state, record->body.data, sizeof *state);
+  load->ours = TRUE;
+  engine->n_losers = state->n_losers;
+  memcpy (engine->quotas.limit, state->limit, sizeof state->limit);
+  if (!load->exact)
+    return TRUE; /* what is configured now holds */
+  engine->favour_after = state->favour_after;
+  engine->store_domid = state->store_domid;
+  engine->privileged_domid = state->privileged_domid;
+  engine->keep_orphans = state->keep_orphans != 0;
+  return TRUE;
+}
+
+/* Whoever has no account owns nothing any more. */
+static gboolean
+load_account (Load *load, const XdsRecord *record)
+{
+  XdsRecordAccount state;
+  XdsAccount *account;
 
   if (record->body.len < sizeof state)
     return refuse (load, "it is too short");
   memcpy (&state, record->body.data, sizeof state);
-  load->engine->store.history.now = MAX (load->engine->store.history.now, state.moment);
-  load->engine->last_peer_id = MAX (load->engine->last_peer_id, state.last_peer_id);
+  account = xds_account_find (&load->engine->quotas, state.domid);
+  if (account == NULL)
+    return TRUE;
+  account->own = state.own & ((1u << XDS_QUOTA_N) - 1);
+  account->warned = state.warned;
+  memcpy (account->limit, state.limit, sizeof state.limit);
+  memcpy (account->peak, state.peak, sizeof state.peak);
   return TRUE;
 }
 
@@ -175,6 +209,9 @@ load_peer (Load *load, const XdsRecord *record)
   peer->failed = state.failed != 0;
   peer->given = state.given;
   peer->taken = state.taken;
+  peer->losing_since = state.losing_since;
+  if (load->exact)
+    peer->privileged = state.privileged != 0;
   return TRUE;
 }
 
@@ -342,6 +379,25 @@ load_txn (Load *load, const XdsRecord *record)
   return TRUE;
 }
 
+/* The moment that a transaction sees, and what it has been charged for, are as they were. */
+static gboolean
+restore_txn (Load *load, XdsTxn *txn, const XdsRecordTxnState *state)
+{
+  XdsHistory *history = &load->engine->store.history;
+  XdsSnapshot *snapshot = &txn->snapshot;
+  XdsPeer *peer = txn->owner;
+
+  if (history->newest != snapshot || snapshot->asides != NULL || state->charged > CHARGED_MAX)
+    return refuse (load, "it does not fit to its transaction");
+  if (state->moment < load->last_change
+      || (snapshot->older != NULL && state->moment < snapshot->older->moment))
+    return refuse (load, "its transaction began before what stands before it happened");
+  snapshot->moment = history->now = state->moment;
+  txn->charged = state->charged;
+  xds_account_charge (&load->engine->quotas, peer->account, XDS_QUOTA_MEMORY, txn->charged);
+  return TRUE;
+}
+
 static gboolean
 load_txn_state (Load *load, const XdsRecord *record)
 {
@@ -354,10 +410,14 @@ load_txn_state (Load *load, const XdsRecord *record)
   txn = find_txn (load, state.conn_id, state.txn_id);
   if (txn == NULL)
     return refuse (load, "no record of its transaction stands before it");
+  if (state.poison >= XDS_STATUS_MAX || txn->doomed)
+    return refuse (load, "it does not fit to its transaction");
   txn->poison = state.poison;
   txn->n_changes = state.n_changes;
-  if (state.doomed)
-    xds_txn_doom (txn);
+  txn->place = state.place;
+  if (!state.doomed)
+    return restore_txn (load, txn, &state);
+  xds_txn_doom (txn);
   return TRUE;
 }
 
@@ -370,13 +430,16 @@ load_txn_order (Load *load, const XdsRecord *record)
   if (record->body.len < sizeof *copy)
     return refuse (load, "it is too short");
   copy = g_memdup2 (record->body.data, record->body.len); /* the stream may lie anywhere */
-  if ((record->body.len - sizeof *copy) / sizeof (guint32) < copy->n)
+  if ((record->body.len - sizeof *copy) / sizeof (XdsTxnPlace) < copy->n)
     return refuse (load, "it is too short");
   txn = find_txn (load, copy->conn_id, copy->txn_id);
   if (txn == NULL)
     return refuse (load, "no record of its transaction stands before it");
-  return xds_txn_load_order (txn, copy->order, copy->n)
-         || refuse (load, "it does not name each node of its transaction once");
+  if (txn->doomed)
+    return copy->n == 0 || refuse (load, "its transaction was given up");
+  if (!xds_txn_load_order (txn, copy->order, copy->n))
+    return refuse (load, "it does not name each node of its transaction once");
+  return TRUE;
 }
 
 static gboolean
@@ -450,6 +513,39 @@ load_words (Load *load, const XdsRecord *record)
   return pass_node (load, &path);
 }
 
+static void
+count_dir (XdsNode *node, void *data)
+{
+  *(gsize *) data += node->dir != NULL;
+}
+
+static void
+set_generation (XdsNode *node, void *data)
+{
+  const guint8 **at = data;
+
+  if (node->dir == NULL)
+    return;
+  memcpy (&node->dir->generation, *at, sizeof node->dir->generation);
+  *at += sizeof node->dir->generation;
+}
+
+static gboolean
+load_generations (Load *load, const XdsRecord *record)
+{
+  XdsStore *store = &load->engine->store;
+  const guint8 *at = (const guint8 *) record->body.data;
+  gsize n = 0;
+
+  xds_node_walk (store->root, count_dir, &n);
+  xds_node_walk (store->special, count_dir, &n);
+  if (record->body.len != n * sizeof (guint64))
+    return refuse (load, "it does not have one number a directory");
+  xds_node_walk (store->root, set_generation, &at);
+  xds_node_walk (store->special, set_generation, &at);
+  return TRUE;
+}
+
 /* --- all of it --- */
 
 static gboolean
@@ -474,6 +570,10 @@ load_own (Load *load, const XdsRecord *record)
     case XDS_RECORD_TOUCHED:
     case XDS_RECORD_CAME_AND_WENT:
       return load_words (load, record);
+    case XDS_RECORD_GENERATIONS:
+      return load_generations (load, record);
+    case XDS_RECORD_ACCOUNT:
+      return load_account (load, record);
     default:
       return TRUE;
     }
@@ -502,6 +602,18 @@ load_record (Load *load, const XdsRecord *record)
     }
 }
 
+/* Things that changed between two moments can have changed at any time between. */
+static void
+hold_time (Load *load)
+{
+  XdsHistory *history = &load->engine->store.history;
+
+  if (!load->ours || history->newest == NULL || history->newest->moment == history->now)
+    return;
+  load->last_change = MAX (load->last_change, history->now);
+  history->now = history->newest->moment;
+}
+
 static void
 fail (XdsStreamIn *in, const XdsRecord *record, const char *reason, char **ret_why)
 {
@@ -510,6 +622,55 @@ fail (XdsStreamIn *in, const XdsRecord *record, const char *reason, char **ret_w
   in->fault = (XdsStreamFault){ record->index, record->offset, record->type, reason };
   xds_stream_fault_print (&in->fault, text, sizeof text);
   *ret_why = g_strdup (text);
+}
+
+/* Of a stream that does not say: what transactions hold. */
+static void
+charge_txns (XdsEngine *engine)
+{
+  for (XdsSnapshot *s = engine->store.history.newest, *older; s != NULL; s = older)
+    {
+      older = s->older;
+      xds_txn_recharge (xds_txn_of_snapshot (s));
+    }
+}
+
+static int
+compare_places (gconstpointer a, gconstpointer b)
+{
+  const XdsTxn *x = *(XdsTxn *const *) a, *y = *(XdsTxn *const *) b;
+
+  return x->place < y->place ? -1 : x->place > y->place;
+}
+
+static gboolean
+finish (Load *load)
+{
+  XdsEngine *engine = load->engine;
+  XdsHistory *history = &engine->store.history;
+  const XdsRecordState *state = &load->state;
+
+  if (!load->ours)
+    {
+      charge_txns (engine);
+      return TRUE;
+    }
+  if (state->moment < load->last_change
+      || (history->newest != NULL && state->moment < history->newest->moment))
+    return refuse (load, "its state is of a time before what it has happened");
+  history->now = state->moment;
+  engine->last_peer_id = state->last_peer_id;
+  for (XdsPeer *peer = engine->peers; peer != NULL; peer = peer->next)
+    {
+      engine->last_peer_id = MAX (engine->last_peer_id, peer->id);
+      if (peer->txns != NULL)
+        g_ptr_array_sort (peer->txns, compare_places);
+    }
+  if (state->favoured_txn != 0)
+    engine->favoured = find_txn (load, state->favoured_conn, state->favoured_txn);
+  engine->favour_left = state->favour_left;
+  memcpy (engine->quotas.peak, state->peak, sizeof state->peak);
+  return TRUE;
 }
 
 static gboolean
@@ -529,19 +690,12 @@ load_records (Load *load, const void *stream, gsize len, char **ret_why)
           fail (&in, &record, load->reason, ret_why);
           return FALSE;
         }
+      hold_time (load);
     }
-  return TRUE;
-}
-
-/* Charges what transactions hold. */
-static void
-settle (XdsEngine *engine)
-{
-  for (XdsSnapshot *s = engine->store.history.newest, *older; s != NULL; s = older)
-    {
-      older = s->older;
-      xds_txn_recharge (xds_txn_of_snapshot (s));
-    }
+  if (finish (load))
+    return TRUE;
+  fail (&in, &record, load->reason, ret_why);
+  return FALSE;
 }
 
 gboolean
@@ -550,8 +704,6 @@ xds_load_state (XdsEngine *engine, const void *stream, gsize len, gboolean exact
   Load load = { .engine = engine, .exact = exact, .peers = g_hash_table_new (NULL, NULL) };
   gboolean done = load_records (&load, stream, len, ret_why);
 
-  if (done)
-    settle (engine);
   g_hash_table_unref (load.peers);
   return done;
 }
@@ -559,11 +711,9 @@ xds_load_state (XdsEngine *engine, const void *stream, gsize len, gboolean exact
 void
 xds_load_attach (XdsEngine *engine, XdsPeerLoaded loaded, void *data)
 {
-  XdsPeer *peer = engine->peers, *newer;
+  XdsPeer *newer;
 
-  while (peer != NULL && peer->next != NULL)
-    peer = peer->next;
-  for (; peer != NULL; peer = newer)
+  for (XdsPeer *peer = xds_engine_oldest_peer (engine); peer != NULL; peer = newer)
     {
       XdsDomain *domain = peer->domain;
 

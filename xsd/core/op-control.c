@@ -200,8 +200,7 @@ control_transactions (XdsRequest *request, const char *const *args, GString *ans
 static void
 append_memory (XdsEngine *engine, GString *report)
 {
-  const XdsAccount *account;
-  GHashTableIter iter;
+  g_autoptr (GPtrArray) accounts = xds_quotas_accounts (&engine->quotas);
   XdsStatistics s;
 
   xds_engine_statistics (engine, &s);
@@ -212,13 +211,16 @@ append_memory (XdsEngine *engine, GString *report)
                           "\ndomains %" G_GUINT64_FORMAT "\n",
                           s.nodes, s.node_bytes, g_hash_table_size (engine->store.history.things),
                           s.watches, s.transactions, s.peers, s.domains);
-  g_hash_table_iter_init (&iter, engine->quotas.accounts);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &account))
-    g_string_append_printf (report,
-                            "domain %u nodes %" G_GUINT64_FORMAT " memory %" G_GUINT64_FORMAT
-                            " peak %" G_GUINT64_FORMAT "\n",
-                            account->domid, account->used[XDS_QUOTA_NODES],
-                            account->used[XDS_QUOTA_MEMORY], account->peak[XDS_QUOTA_MEMORY]);
+  for (guint i = 0; i < accounts->len; i++)
+    {
+      const XdsAccount *account = accounts->pdata[i];
+
+      g_string_append_printf (report,
+                              "domain %u nodes %" G_GUINT64_FORMAT " memory %" G_GUINT64_FORMAT
+                              " peak %" G_GUINT64_FORMAT "\n",
+                              account->domid, account->used[XDS_QUOTA_NODES],
+                              account->used[XDS_QUOTA_MEMORY], account->peak[XDS_QUOTA_MEMORY]);
+    }
 }
 
 /* An answer may be too short for a line a domain; a file, which the host writes, is not. */

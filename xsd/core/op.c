@@ -215,13 +215,17 @@ trace (XdsRequest *request, XdsStatus status)
     host->trace (request->engine->host_data, &record);
 }
 
-/* A transaction is charged for what it pins, which others' changes make grow. */
+/* A transaction is charged for what it holds and for what it pins, which others' changes make
+   grow. */
 static void
-settle (XdsEngine *engine)
+settle (const XdsRequest *request)
 {
-  XdsSnapshot *newest = engine->store.history.newest;
+  XdsSnapshot *newest = request->engine->store.history.newest;
 
-  if (newest != NULL)
+  if (request->txn != NULL && !request->txn->doomed)
+    xds_txn_recharge (request->txn);
+  newest = request->engine->store.history.newest;
+  if (newest != NULL && (request->txn == NULL || newest != &request->txn->snapshot))
     xds_txn_recharge (xds_txn_of_snapshot (newest));
 }
 
@@ -268,7 +272,7 @@ xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload)
   if (!is_pure (header))
     {
       engine->journal.pure = FALSE;
-      settle (engine);
+      settle (&request);
     }
   engine->op = NULL;
 }

@@ -747,7 +747,7 @@ xds_peer_end_txn (XdsPeer *peer, XdsTxn *txn)
 {
   XdsSnapshot *older = txn->snapshot.history != NULL ? txn->snapshot.older : NULL;
 
-  g_ptr_array_remove_fast (peer->txns, txn);
+  g_ptr_array_remove (peer->txns, txn);
   if (peer->txns->len == 0)
     g_clear_pointer (&peer->txns, g_ptr_array_unref);
   peer->engine->statistics.transactions--;

@@ -39,6 +39,28 @@ xds_account_find (XdsQuotas *quotas, guint domid)
   return g_hash_table_lookup (quotas->accounts, GUINT_TO_POINTER (domid));
 }
 
+static int
+compare_accounts (gconstpointer a, gconstpointer b)
+{
+  const XdsAccount *x = *(XdsAccount *const *) a, *y = *(XdsAccount *const *) b;
+
+  return x->domid < y->domid ? -1 : x->domid > y->domid;
+}
+
+GPtrArray *
+xds_quotas_accounts (XdsQuotas *quotas)
+{
+  GPtrArray *accounts = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer account;
+
+  g_hash_table_iter_init (&iter, quotas->accounts);
+  while (g_hash_table_iter_next (&iter, NULL, &account))
+    g_ptr_array_add (accounts, account);
+  g_ptr_array_sort (accounts, compare_accounts);
+  return accounts;
+}
+
 XdsAccount *
 xds_account_ref (XdsQuotas *quotas, guint domid)
 {

@@ -44,6 +44,8 @@ void xds_quotas_clear (XdsQuotas *quotas);
 XdsAccount *xds_account_ref (XdsQuotas *quotas, guint domid);
 void xds_account_unref (XdsQuotas *quotas, XdsAccount *account);
 XdsAccount *xds_account_find (XdsQuotas *quotas, guint domid);
+/* (transfer container) (element-type XdsAccount): in order of their domids */
+GPtrArray *xds_quotas_accounts (XdsQuotas *quotas);
 
 const char *xds_quota_name (XdsQuota quota);
 int xds_quota_from_name (const char *name); /* -1: none */

@@ -132,6 +132,9 @@ void xds_domain_free (XdsEngine *engine, XdsDomain *domain);
 /* What the hypervisor says of domains that we know, in order of their ids; dying: or gone. */
 void xds_domain_apply (XdsEngine *engine, const XdsDomainState *changes, gsize n);
 
+/* The list of peers begins with the newest; from this one on, prev is the next younger. */
+XdsPeer *xds_engine_oldest_peer (const XdsEngine *engine);
+
 /* A limit was met: tells the host. */
 void xds_engine_notice (XdsEngine *engine, XdsNoticeKind kind, XdsPeer *peer, guint domid,
                         const char *what, const char *path, guint64 used, guint64 allowed);

@@ -469,26 +469,31 @@ xds_txn_load (XdsTxn *txn, const XdsTxnLoad *load)
 }
 
 gboolean
-xds_txn_load_order (XdsTxn *txn, const guint32 *order, guint n)
+xds_txn_load_order (XdsTxn *txn, const XdsTxnPlace *order, guint n)
 {
   g_autoptr (GPtrArray) loaded = g_ptr_array_copy (txn->order, NULL, NULL);
+  guint64 unused;
 
   if (n != loaded->len || txn->n_holes > 0)
     return FALSE;
   for (guint i = 0; i < n; i++)
     {
-      if (order[i] >= n || g_steal_pointer (&loaded->pdata[order[i]]) == NULL)
+      if (order[i].node >= n || g_steal_pointer (&loaded->pdata[order[i].node]) == NULL)
         return FALSE;
     }
   g_ptr_array_set_size (loaded, 0);
   g_ptr_array_extend (loaded, txn->order, NULL, NULL);
   for (guint i = 0; i < n; i++)
     {
-      XdsTxnNode *node = loaded->pdata[order[i]];
+      XdsTxnNode *node = loaded->pdata[order[i].node];
 
       node->at = i;
+      node->generation = order[i].generation;
       txn->order->pdata[i] = node;
     }
+  for (guint i = 0; i < n; i++)
+    if (order[i].listed)
+      xds_txn_listing (txn, txn->order->pdata[i], &unused);
   return TRUE;
 }
 
@@ -511,14 +516,18 @@ node_conflicts (XdsTxn *txn, XdsTxnNode *node)
   return (node->flags & XDS_TXN_READ_LIST) && xds_snapshot_list_changed (snapshot, node->base);
 }
 
-/* A hash of the path. */
+/* A hash of the path; not that of names, which the next process would not understand. */
 static guint32
 place_of (const XdsTxnNode *node)
 {
-  guint32 place = 0;
+  guint32 place = 2166136261u;
 
   for (; node != NULL; node = node->parent)
-    place = place * 31 + xds_name_hash (node->name, node->name_len);
+    {
+      for (guint i = 0; i < node->name_len; i++)
+        place = (place ^ (guchar) node->name[i]) * 16777619u;
+      place = (place ^ '/') * 16777619u;
+    }
   return place;
 }
 

@@ -65,6 +65,7 @@ struct XdsTxn
   gboolean doomed;  /* it was given up: nothing but its id is left */
   gsize bytes;      /* of nodes and written values, beside the snapshot's */
   gsize charged;    /* to the peer's account */
+  guint32 place;    /* while it is loaded: among those of its peer */
 };
 
 XdsTxn *xds_txn_new (XdsStore *store, guint32 id);
@@ -98,8 +99,15 @@ typedef struct
   gsize value_len;
 } XdsTxnLoad;
 gboolean xds_txn_load (XdsTxn *txn, const XdsTxnLoad *load);
-/* Puts the nodes in the order of commit: order[i] is which of those loaded is the i-th. */
-gboolean xds_txn_load_order (XdsTxn *txn, const guint32 *order, guint n);
+/* Puts the nodes in the order of commit: order[i] says which of those loaded is the i-th.  Before
+   the store changes again, since listings are put together anew. */
+typedef struct
+{
+  guint32 node;   /* which of those loaded */
+  guint32 listed; /* its listing was put together */
+  guint64 generation;
+} XdsTxnPlace;
+gboolean xds_txn_load_order (XdsTxn *txn, const XdsTxnPlace *order, guint n);
 
 /* Gives everything up: the transaction pins nothing any more and can only end in EAGAIN. */
 void xds_txn_doom (XdsTxn *txn);
