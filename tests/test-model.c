@@ -51,6 +51,7 @@ typedef struct
   XdsWorldPeer *looker; /* compares the trees, is in neither's way */
   Actor actors[XDS_SCRIPT_ACTORS];
   gboolean deaths; /* the step may have killed domains */
+  GRand *rand;     /* of what the engine dies of */
   GString *why;
 } Duel;
 
@@ -374,7 +375,7 @@ domain_state (void *data, guint domid, XdsDomainState *ret_state)
   return xds_world_domain_get (data, domid, ret_state);
 }
 
-static gboolean reloading;
+static gboolean reloading, dying;
 
 /* Quotas are part of what is loaded; what is configured is not. */
 static void
@@ -419,6 +420,8 @@ prelude (Duel *duel)
   take_step (duel, &(XdsStep){ .type = XDS_OP_SET_PERMS, .payload = "/\0b0", .len = 5 });
 }
 
+static guint32 fate;
+
 static void
 duel_init (Duel *duel)
 {
@@ -436,6 +439,9 @@ duel_init (Duel *duel)
     }
   for (guint i = 0; i < XDS_SCRIPT_SOCKETS; i++)
     hang_up (duel, &duel->actors[i]);
+  duel->rand = g_rand_new_with_seed (fate);
+  if (dying)
+    xds_world_journal (duel->world, duel->rand);
   prelude (duel);
 }
 
@@ -449,6 +455,7 @@ duel_clear (Duel *duel)
     }
   xds_model_free (duel->model);
   xds_world_free (duel->world);
+  g_rand_free (duel->rand);
   g_string_free (duel->why, TRUE);
 }
 
@@ -466,6 +473,8 @@ run (const GArray *script, guint *progress)
       take_step (&duel, &g_array_index (script, XdsStep, i));
       if (reloading && i % STEPS_BETWEEN_RELOADS == 0)
         reload (&duel);
+      if (dying && i % STEPS_BETWEEN_RELOADS == 0)
+        xds_world_die (duel.world);
       if (i % STEPS_BETWEEN_LOOKS == 0 || i + 1 == script->len)
         compare_states (&duel);
     }
@@ -527,6 +536,7 @@ test_random (void)
       g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
       g_autoptr (GArray) script = xds_script_new (rand, STEPS_OF_A_SCRIPT);
 
+      fate = seed;
       if (xds_script_fails (script, run, NULL, NULL))
         {
           report_failure (script, seed);
@@ -544,6 +554,16 @@ test_reloaded (void)
   reloading = TRUE;
   test_random ();
   reloading = FALSE;
+}
+
+/* Proves that nobody can tell when the engine died, at whatever moment, and another took its place
+   with the help of the journal; the dead one's state and the new one's are the same to the byte. */
+static void
+test_dying (void)
+{
+  dying = TRUE;
+  test_random ();
+  dying = FALSE;
 }
 
 /* Proves that a request which a dead domain left behind, and which names the id that somebody else
@@ -576,5 +596,6 @@ main (int argc, char **argv)
   g_test_add_func ("/model/dead-domain-names-itself", test_dead_domain_names_itself);
   g_test_add_func ("/model/random", test_random);
   g_test_add_func ("/model/reloaded", test_reloaded);
+  g_test_add_func ("/model/dying", test_dying);
   return g_test_run ();
 }

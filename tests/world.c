@@ -11,24 +11,11 @@
  * tests of their own, and here each run must be the same to the byte.
  */
 
-#include "tests/world.h"
+#include "tests/world-private.h"
 
 #include <dirent.h>
 
 #define SERVE_BUDGET 4
-
-struct XdsWorld
-{
-  XdsEngine *engine;
-  GPtrArray *peers;  /* (owned) of XdsWorldPeer */
-  GHashTable *ready; /* of XdsWorldPeer: those that the engine asked to serve */
-  GArray *domains;   /* of XdsDomainState, ordered by domid */
-  guint64 last_unique_id;
-  XdsStatus fail_connect;
-  GArray *notices; /* of XdsWorldNotice */
-  GString *told;
-  guint n_fds;
-};
 
 /* --- helpers --- */
 
@@ -50,6 +37,7 @@ static void
 peer_free (XdsWorldPeer *self)
 {
   g_byte_array_unref (self->inbox);
+  g_byte_array_unref (self->sent);
   g_queue_clear_full (&self->events, g_free);
   g_free (self);
 }
@@ -64,8 +52,10 @@ peer_new (XdsWorld *world, XdsPeer *peer)
   self->guest = xds_peer_is_domain (peer);
   self->domid = self->guest ? xds_peer_domid (peer) : 0;
   self->inbox = g_byte_array_new ();
+  self->sent = g_byte_array_new ();
   g_queue_init (&self->events);
   xds_peer_set_data (peer, self);
+  xds_peer_set_handle (peer, world->peers->len);
   g_ptr_array_add (world->peers, self);
   g_hash_table_add (world->ready, self);
   return self;
@@ -148,6 +138,7 @@ host_domain_reconnect (void *data, XdsPeer *peer, guint domid, guint port)
   g_assert_cmpuint (port, >, 0);
   g_assert_cmpuint (self->domid, ==, domid);
   g_byte_array_set_size (self->inbox, 0);
+  xds_world_peer_sync (self);
   self->failed = FALSE;
   self->ring_error = 0;
   return XDS_OK;
@@ -207,7 +198,7 @@ host_domain_released (void *data, guint domid)
   tell (data, "-%u", domid);
 }
 
-static const XdsHost host = {
+const XdsHost xds_world_host = {
   .peer_ready = host_peer_ready,
   .peer_failed = host_peer_failed,
   .domain_state = host_domain_state,
@@ -218,6 +209,7 @@ static const XdsHost host = {
   .notice = host_notice,
   .domain_introduced = host_domain_introduced,
   .domain_released = host_domain_released,
+  .journal_full = xds_world_journal_full,
 };
 
 /* --- life --- */
@@ -235,7 +227,7 @@ xds_world_new (void)
   g_array_set_clear_func (world->notices, clear_notice);
   world->told = g_string_new (NULL);
   xds_world_domain_create (world, 0);
-  world->engine = xds_engine_new (&host, world);
+  world->engine = xds_engine_new (&xds_world_host, world);
   return world;
 }
 
@@ -286,6 +278,7 @@ xds_world_free (XdsWorld *world)
   if (world == NULL)
     return;
   empty (world);
+  xds_world_journal_clear (world);
   xds_engine_free (world->engine);
   g_ptr_array_unref (world->peers);
   g_hash_table_unref (world->ready);
@@ -296,19 +289,8 @@ xds_world_free (XdsWorld *world)
   g_free (world);
 }
 
-static gint32
-handle_of (void *data, XdsPeer *peer)
-{
-  XdsWorld *world = data;
-  guint index = 0;
-
-  if (!g_ptr_array_find (world->peers, xds_peer_get_data (peer), &index))
-    return -1;
-  return index;
-}
-
-static gboolean
-peer_loaded (void *data, XdsPeer *peer, gint32 handle)
+gboolean
+xds_world_peer_loaded (void *data, XdsPeer *peer, gint32 handle)
 {
   XdsWorld *world = data;
   XdsWorldPeer *self;
@@ -326,7 +308,7 @@ peer_loaded (void *data, XdsPeer *peer, gint32 handle)
 void
 xds_world_reload (XdsWorld *world)
 {
-  const XdsDumpHost side = { .socket_fd = -1, .evtchn_fd = -1, .handle = handle_of };
+  const XdsDumpHost side = { .socket_fd = -1, .evtchn_fd = -1 };
   g_autoptr (GBytes) stream = xds_engine_dump (world->engine, &side, world);
   g_autofree char *why = NULL, *broken = NULL;
   gsize len;
@@ -335,8 +317,8 @@ xds_world_reload (XdsWorld *world)
   for (guint i = 0; i < world->peers->len; i++)
     ((XdsWorldPeer *) world->peers->pdata[i])->peer = NULL;
   xds_engine_free (world->engine);
-  world->engine = xds_engine_new (&host, world);
-  if (!xds_engine_load (world->engine, data, len, peer_loaded, world, &why))
+  world->engine = xds_engine_new (&xds_world_host, world);
+  if (!xds_engine_load (world->engine, data, len, xds_world_peer_loaded, world, &why))
     g_error ("the dump cannot be loaded: %s", why);
   broken = xds_engine_check (world->engine);
   if (broken != NULL)
@@ -413,6 +395,7 @@ xds_world_send_bytes (XdsWorldPeer *self, const void *data, gsize len)
         break;
       memcpy (room, (const guint8 *)data + sent, n);
       xds_peer_filled (self->peer, n);
+      g_byte_array_append (self->sent, room, n);
       sent += n;
     }
   if (sent > 0 && self->peer != NULL)
@@ -442,6 +425,8 @@ turn (XdsWorldPeer *self)
   gboolean more = FALSE;
   gsize n;
 
+  if (self->world->journal != NULL)
+    return xds_world_journal_turn (self, SERVE_BUDGET);
   if (!self->failed)
     more = xds_peer_serve (self->peer, SERVE_BUDGET);
   if (self->asleep || self->peer == NULL)
@@ -450,6 +435,7 @@ turn (XdsWorldPeer *self)
     {
       g_byte_array_append (self->inbox, bytes, n);
       xds_peer_drained (self->peer, n);
+      xds_world_peer_sync (self);
     }
   return more;
 }

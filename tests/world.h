@@ -32,6 +32,10 @@ typedef struct
   guint32 last_req_id;
   GByteArray *inbox; /* bytes received and not yet taken */
   GQueue events;     /* of XdsWorldMsg *: those that xds_world_call() met before its reply */
+  /* While there is a journal: what may have to be done again, since its totals were these. */
+  guint64 given, taken;
+  GByteArray *sent; /* bytes that the engine was given */
+  gsize got;        /* bytes that it took */
 } XdsWorldPeer;
 
 /* A message taken from the store.  The payload has a NUL behind it that len does not count. */
@@ -65,6 +69,16 @@ XdsEngine *xds_world_engine (XdsWorld *world);
 /* Another engine takes the place of the one that there is, from its dump; the clients notice
    nothing.  What is no part of the state (xds_engine_set_*) is to be set anew. */
 void xds_world_reload (XdsWorld *world);
+
+/*
+ * From now on there is a journal, in pieces as @rand likes, and now and then in a turn the engine
+ * dies and another takes its place; the clients notice nothing.  Asserted each time: the new engine
+ * is sound, and its dump is the same to the byte as that of the dead one.
+ */
+void xds_world_journal (XdsWorld *world, GRand *rand);
+/* The engine dies now. */
+void xds_world_die (XdsWorld *world);
+guint xds_world_deaths (XdsWorld *world);
 
 /* --- clients; owned by the world --- */
 
