@@ -78,21 +78,38 @@ index_remove (XdsAclTable *table, XdsAcl *acl)
     }
 }
 
+static XdsAcl *
+acl_alloc (const XdsPerm *perms, guint n)
+{
+  XdsAcl *acl = g_malloc0 (sizeof (XdsAcl) + n * sizeof (XdsPerm));
+
+  acl->ref = 1;
+  acl->n = n;
+  memcpy (acl->perms, perms, n * sizeof (XdsPerm));
+  return acl;
+}
+
+XdsAcl *
+xds_acl_get_retired (XdsAclTable *table, const XdsPerm *perms, guint n)
+{
+  XdsAcl *acl = acl_alloc (perms, n);
+
+  acl->retired = TRUE;
+  acl->account = xds_account_ref (table->quotas, perms[0].domid);
+  return acl;
+}
+
 XdsAcl *
 xds_acl_get (XdsAclTable *table, const XdsPerm *perms, guint n)
 {
-  gsize size = sizeof (XdsAcl) + n * sizeof (XdsPerm);
-  XdsAcl *acl = g_malloc0 (size), *known;
+  XdsAcl *acl = acl_alloc (perms, n), *known;
 
-  acl->n = n;
-  memcpy (acl->perms, perms, n * sizeof (XdsPerm));
   known = g_hash_table_lookup (table->lists, acl);
   if (known != NULL)
     {
       g_free (acl);
       return xds_acl_ref (known);
     }
-  acl->ref = 1;
   acl->account = xds_account_ref (table->quotas, perms[0].domid);
   g_hash_table_add (table->lists, acl);
   index_add (table, acl);

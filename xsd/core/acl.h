@@ -34,6 +34,8 @@ void xds_acl_table_clear (XdsAclTable *table);
 
 /* The list with these entries, with a reference for the caller. */
 XdsAcl *xds_acl_get (XdsAclTable *table, const XdsPerm *perms, guint n);
+/* Another such list, of which a domain died: only snapshots and transactions have any. */
+XdsAcl *xds_acl_get_retired (XdsAclTable *table, const XdsPerm *perms, guint n);
 XdsAcl *xds_acl_ref (XdsAcl *acl);
 void xds_acl_unref (XdsAclTable *table, XdsAcl *acl);
 

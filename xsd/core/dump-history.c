@@ -43,6 +43,8 @@ put_record (XdsDump *dump, XdsRecordNode *record, const XdsAcl *acl)
     fill_perms (perms, acl);
   record->perms = perms;
   record->n_perms = acl != NULL ? acl->n : 0;
+  if (acl != NULL && acl->retired)
+    record->access |= XDS_ACCESS_STALE;
   record->path = (XdsSpan){ dump->path, dump->len };
   xds_stream_put_node (dump->out, record);
 }
@@ -369,18 +371,17 @@ put_txn_node (XdsDump *dump, XdsTxn *txn, const XdsTxnNode *node)
 {
   const guint read = XDS_TXN_READ_NAME | XDS_TXN_READ_VALUE | XDS_TXN_READ_ACL | XDS_TXN_READ_LIST;
   const guint written = XDS_TXN_CREATED | XDS_TXN_VALUE | XDS_TXN_ACL;
-  guint flags = node->flags | (node->acl != NULL && node->acl->retired ? XDS_TXN_STALE : 0);
   gsize len = 0;
   const char *value = node->value != NULL ? g_bytes_get_data (node->value, &len) : NULL;
   XdsRecordNode record = {
     .conn_id = xds_dump_conn_id (dump, txn->owner),
     .txn_id = txn->id,
-    .access = flags << XDS_ACCESS_SHIFT,
+    .access = node->flags << XDS_ACCESS_SHIFT,
     .value = { value, len },
   };
 
-  record.access |= flags & read ? XDS_RECORD_READ : 0;
-  record.access |= flags & written ? XDS_RECORD_WRITTEN : 0;
+  record.access |= node->flags & read ? XDS_RECORD_READ : 0;
+  record.access |= node->flags & written ? XDS_RECORD_WRITTEN : 0;
   record.access |= node->base != NULL ? XDS_ACCESS_BASE : 0;
   dump->len = print_path (node, dump->path);
   put_record (dump, &record, node->acl);

@@ -93,6 +93,8 @@ typedef struct
 /* Of a node in a transaction: our flags, above the two of the format. */
 #define XDS_ACCESS_SHIFT 2
 #define XDS_ACCESS_BASE 0x4000 /* the snapshot has something under this name */
+/* Of any node: its permissions name a domain that died since. */
+#define XDS_ACCESS_STALE (XDS_TXN_STALE << XDS_ACCESS_SHIFT)
 
 /* --- who writes: dump.c, and dump-history.c for nodes and transactions --- */
 

@@ -266,6 +266,7 @@ static XdsAcl *
 read_acl (Load *load, const XdsRecordNode *node)
 {
   g_autofree XdsPerm *perms = g_new (XdsPerm, node->n_perms + 1);
+  XdsAclTable *acls = &load->engine->store.acls;
 
   for (guint i = 0; i < node->n_perms; i++)
     {
@@ -277,7 +278,20 @@ read_acl (Load *load, const XdsRecordNode *node)
       perms[i].domid = perm.domid;
       perms[i].access = access | (perm.flags & XDS_RECORD_INERT ? XDS_PERM_INERT : 0);
     }
-  return node->n_perms > 0 ? xds_acl_get (&load->engine->store.acls, perms, node->n_perms) : NULL;
+  if (node->n_perms == 0)
+    return NULL;
+  if (load->ours && (node->access & XDS_ACCESS_STALE) != 0)
+    return xds_acl_get_retired (acls, perms, node->n_perms);
+  return xds_acl_get (acls, perms, node->n_perms);
+}
+
+/* Retired ones are not stored once. */
+static gboolean
+is_same_acl (const XdsAcl *a, const XdsAcl *b)
+{
+  return a == b
+         || (a->retired && b->retired && a->n == b->n
+             && memcmp (a->perms, b->perms, a->n * sizeof (XdsPerm)) == 0);
 }
 
 /* Only what differs: a write that leaves all as it was would be seen by transactions. */
@@ -287,7 +301,7 @@ update_node (XdsStore *store, XdsNode *node, const XdsRecordNode *record, XdsAcl
   if (node->value_len != record->value.len
       || memcmp (xds_node_value (node), record->value.data, record->value.len) != 0)
     xds_store_set_value (store, node, record->value.data, record->value.len);
-  if (node->acl != acl)
+  if (!is_same_acl (node->acl, acl))
     xds_store_set_acl (store, node, acl);
 }
 
@@ -643,12 +657,19 @@ compare_places (gconstpointer a, gconstpointer b)
   return x->place < y->place ? -1 : x->place > y->place;
 }
 
+static void
+look_for_retired (XdsNode *node, void *data)
+{
+  *(gboolean *) data |= node->acl->retired;
+}
+
 static gboolean
 finish (Load *load)
 {
   XdsEngine *engine = load->engine;
   XdsHistory *history = &engine->store.history;
   const XdsRecordState *state = &load->state;
+  gboolean retired = FALSE;
 
   if (!load->ours)
     {
@@ -658,6 +679,10 @@ finish (Load *load)
   if (state->moment < load->last_change
       || (history->newest != NULL && state->moment < history->newest->moment))
     return refuse (load, "its state is of a time before what it has happened");
+  xds_node_walk (engine->store.root, look_for_retired, &retired);
+  xds_node_walk (engine->store.special, look_for_retired, &retired);
+  if (retired)
+    return refuse (load, "a node that is there names a domain that died");
   history->now = state->moment;
   engine->last_peer_id = state->last_peer_id;
   for (XdsPeer *peer = engine->peers; peer != NULL; peer = peer->next)

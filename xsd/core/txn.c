@@ -449,7 +449,7 @@ xds_txn_load (XdsTxn *txn, const XdsTxnLoad *load)
     node->base = xds_snapshot_child (&txn->snapshot, parent->base, node->name, node->name_len);
   if (!makes_sense (node, load))
     return FALSE;
-  node->flags = load->flags & ~(guint) XDS_TXN_TARGET;
+  node->flags = load->flags & ~(guint) (XDS_TXN_TARGET | XDS_TXN_STALE);
   if (load->flags & XDS_TXN_TARGET)
     count_target (txn, node);
   if (load->acl != NULL)
@@ -504,7 +504,7 @@ node_conflicts (XdsTxn *txn, XdsTxnNode *node)
 {
   XdsSnapshot *snapshot = &txn->snapshot;
 
-  if ((node->acl != NULL && node->acl->retired) || (node->flags & XDS_TXN_STALE))
+  if (node->acl != NULL && node->acl->retired)
     return TRUE; /* it would give rights to whoever gets a dead domain's id */
   if ((node->flags & XDS_TXN_READ_NAME)
       && xds_snapshot_child_changed (snapshot, node->parent->base, node->name, node->name_len))

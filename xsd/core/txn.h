@@ -30,7 +30,7 @@ enum
   XDS_TXN_EXISTS = 1 << 8, /* as the transaction sees it */
   XDS_TXN_TARGET = 1 << 9, /* a request named it, so it counts */
   XDS_TXN_FIRES = 1 << 10, /* a request changed it, so commit fires an event */
-  XDS_TXN_STALE = 1 << 11, /* as loaded: its permissions name a domain that died since */
+  XDS_TXN_STALE = 1 << 11, /* in a dump: its permissions name a domain that died since */
 };
 
 struct XdsTxnNode
