@@ -468,7 +468,7 @@ put_txn (XdsDump *dump, XdsTxn *txn)
     .poison = txn->poison,
     .doomed = txn->doomed,
     .n_changes = txn->n_changes,
-    .moment = txn->snapshot.moment,
+    .moment = txn->doomed ? 0 : txn->snapshot.moment,
     .charged = txn->charged,
     .place = place_of (txn),
   };

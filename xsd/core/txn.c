@@ -146,6 +146,7 @@ forget_all (XdsTxn *txn)
   txn->n_holes = 0;
   g_hash_table_remove_all (txn->nodes);
   txn->top = txn->special = NULL;
+  txn->n_targets = 0;
   txn->bytes = 0;
   xds_snapshot_release (&txn->snapshot);
 }
