@@ -134,6 +134,8 @@ xds_engine_find_peer (XdsEngine *engine, guint64 id)
 {
   XdsPeer *peer = engine->peers;
 
+  if (engine->by_id != NULL)
+    return g_hash_table_lookup (engine->by_id, &id);
   while (peer != NULL && peer->id != id)
     peer = peer->next;
   return peer;

@@ -121,6 +121,8 @@ xds_peer_new (XdsEngine *engine, XdsDomain *domain, const XdsSocketIdentity *ide
   if (engine->peers != NULL)
     engine->peers->prev = peer;
   engine->peers = peer;
+  if (engine->by_id != NULL)
+    g_hash_table_insert (engine->by_id, &peer->id, peer);
   engine->statistics.peers++;
   return peer;
 }
@@ -183,6 +185,8 @@ xds_peer_free (XdsPeer *peer)
   XdsEngine *engine = peer->engine;
 
   forget (peer);
+  if (engine->by_id != NULL)
+    g_hash_table_remove (engine->by_id, &peer->id);
   if (peer->prev != NULL)
     peer->prev->next = peer->next;
   else

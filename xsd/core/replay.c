@@ -376,6 +376,14 @@ replay_record (Replay *replay)
 
 /* --- all of it --- */
 
+static void
+index_peers (XdsEngine *engine)
+{
+  engine->by_id = g_hash_table_new (g_int64_hash, g_int64_equal);
+  for (XdsPeer *peer = engine->peers; peer != NULL; peer = peer->next)
+    g_hash_table_insert (engine->by_id, &peer->id, peer);
+}
+
 static gboolean
 replay_all (Replay *replay, char **ret_why)
 {
@@ -383,6 +391,7 @@ replay_all (Replay *replay, char **ret_why)
   const Record *record = &replay->record;
   gboolean good = TRUE;
 
+  index_peers (replay->engine);
   while (good && next_record (replay))
     {
       at->position = record->position;
@@ -390,6 +399,7 @@ replay_all (Replay *replay, char **ret_why)
       good = replay_record (replay) && replay->reason == NULL;
     }
   *at = (XdsJournalPlace){ 0 };
+  g_clear_pointer (&replay->engine->by_id, g_hash_table_unref);
   if (replay->reason == NULL)
     return TRUE;
   *ret_why = g_strdup_printf ("record %" G_GSIZE_FORMAT " (type 0x%08x) at byte %" G_GUINT64_FORMAT

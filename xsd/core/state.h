@@ -37,6 +37,7 @@ struct XdsEngine
   XdsWatches watches;
   GHashTable *domains; /* (owned) domid -> XdsDomain */
   XdsPeer *peers;      /* (owned) list */
+  GHashTable *by_id;   /* (owned) (nullable) the same by id, while a journal is replayed */
   guint64 last_peer_id;
   gint64 now;
   guint store_domid, privileged_domid;
