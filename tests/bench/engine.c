@@ -2,21 +2,23 @@
 
 /*
  * The engine alone: requests in, answers out, no system call between.  Nanoseconds of processor
- * time a request, and under `valgrind --tool=callgrind` the same work counted in instructions,
- * which repeats where time does not.
+ * time a request, without and with a journal by turns; and under `valgrind --tool=callgrind` the
+ * same work counted in instructions, which repeats where time does not.
  *
  *   bench-engine [REQUESTS]
  */
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "xsd/core/engine.h"
 #include "xsd/wire/msg.h"
 #include "xsd/wire/op-number.h"
 
-#define AT_ONCE 16
+#define ROUNDS 20
+#define JOURNAL_SIZE (8 << 20)
 
 typedef struct
 {
@@ -24,17 +26,42 @@ typedef struct
   guint types[2]; /* by turns */
   const char *payload;
   gsize len;
+  guint at_once;
 } Work;
 
 #define NODE "/bench/simple/delta"
+#define VALUE "0123456789abcdef"
 
 static const Work works[] = {
-  { "read", { XDS_OP_READ, XDS_OP_READ }, NODE, sizeof NODE },
-  { "write", { XDS_OP_WRITE, XDS_OP_WRITE }, NODE "\0" "0123456789abcdef", sizeof NODE + 16 },
-  { "getperms", { XDS_OP_GET_PERMS, XDS_OP_GET_PERMS }, NODE, sizeof NODE },
-  { "directory", { XDS_OP_DIRECTORY, XDS_OP_DIRECTORY }, "/bench/simple", 14 },
-  { "mkdir+rm", { XDS_OP_MKDIR, XDS_OP_RM }, NODE "/x", sizeof NODE + 2 },
+  { "read", { XDS_OP_READ, XDS_OP_READ }, NODE, sizeof NODE, 1 },
+  { "write", { XDS_OP_WRITE, XDS_OP_WRITE }, NODE "\0" VALUE, sizeof NODE + 16, 1 },
+  { "read 16", { XDS_OP_READ, XDS_OP_READ }, NODE, sizeof NODE, 16 },
+  { "write 16", { XDS_OP_WRITE, XDS_OP_WRITE }, NODE "\0" VALUE, sizeof NODE + 16, 16 },
+  { "getperms 16", { XDS_OP_GET_PERMS, XDS_OP_GET_PERMS }, NODE, sizeof NODE, 16 },
+  { "directory 16", { XDS_OP_DIRECTORY, XDS_OP_DIRECTORY }, "/bench/simple", 14, 16 },
+  { "mkdir+rm 16", { XDS_OP_MKDIR, XDS_OP_RM }, NODE "/x", sizeof NODE + 2, 16 },
 };
+
+/* The journal starts anew where it is full: what a host would do beside is not what is measured. */
+typedef struct
+{
+  XdsEngine *engine;
+  XdsPeer *peer;
+  XdsJournalSpace space;
+  XdsJournalPlace at;
+  guint64 end;
+} Bench;
+
+static gboolean
+journal_full (void *data, gsize need G_GNUC_UNUSED)
+{
+  Bench *bench = data;
+
+  bench->end = 0;
+  bench->space.position += JOURNAL_SIZE;
+  xds_engine_set_journal (bench->engine, &bench->space);
+  return TRUE;
+}
 
 static double
 now (void)
@@ -46,9 +73,9 @@ now (void)
 }
 
 static void
-put (XdsPeer *peer, guint type, const char *payload, gsize len)
+put (XdsPeer *peer, guint type, guint tx_id, const char *payload, gsize len)
 {
-  XdsMsgHeader header = { type, 1, 0, len };
+  XdsMsgHeader header = { type, 1, tx_id, len };
   guint8 *room;
 
   if (xds_peer_input (peer, &room) < sizeof header + len)
@@ -59,49 +86,101 @@ put (XdsPeer *peer, guint type, const char *payload, gsize len)
 }
 
 static void
-serve (XdsPeer *peer)
+drain (XdsPeer *peer)
 {
   const guint8 *bytes;
   gsize n;
 
-  while (xds_peer_serve (peer, AT_ONCE))
-    ;
   while ((n = xds_peer_output (peer, &bytes)) > 0)
     xds_peer_drained (peer, n);
 }
 
 static void
-run (XdsPeer *peer, const Work *work, guint n)
+serve (XdsPeer *peer)
 {
-  double start = now ();
+  while (xds_peer_serve (peer, 32))
+    ;
+  drain (peer);
+}
 
-  for (guint i = 0; i < n; i += AT_ONCE)
+static void
+run_simple (XdsPeer *peer, const Work *work, guint n)
+{
+  for (guint i = 0; i < n; i += work->at_once)
     {
-      for (guint k = 0; k < AT_ONCE; k++)
-        put (peer, work->types[k % 2], work->payload, work->len);
+      for (guint k = 0; k < work->at_once; k++)
+        put (peer, work->types[k % 2], 0, work->payload, work->len);
       serve (peer);
     }
-  printf ("%-12s %8.1f ns\n", work->name, (now () - start) * 1e9 / n);
+}
+
+/* A transaction of three writes, each message a turn: five of @n requests. */
+static void
+run_transactions (XdsPeer *peer, const Work *work G_GNUC_UNUSED, guint n)
+{
+  const guint8 *bytes;
+
+  for (guint i = 0; i < n; i += 5)
+    {
+      guint id;
+
+      put (peer, XDS_OP_TRANSACTION_START, 0, "", 1);
+      xds_peer_serve (peer, 1);
+      xds_peer_output (peer, &bytes);
+      id = strtoul ((const char *) bytes + sizeof (XdsMsgHeader), NULL, 10);
+      drain (peer);
+      for (guint k = 0; k < 3; k++)
+        {
+          put (peer, XDS_OP_WRITE, id, NODE "\0" VALUE, sizeof NODE + 16);
+          serve (peer);
+        }
+      put (peer, XDS_OP_TRANSACTION_END, id, "T", 2);
+      serve (peer);
+    }
+}
+
+static void
+run (Bench *bench, const char *name, void (*run) (XdsPeer *, const Work *, guint),
+     const Work *work, guint n)
+{
+  double spent[2] = { 0, 0 };
+
+  for (guint i = 0; i < ROUNDS * 2; i++)
+    {
+      double start;
+
+      xds_engine_set_journal (bench->engine, i % 2 == 0 ? NULL : &bench->space);
+      start = now ();
+      run (bench->peer, work, n / ROUNDS);
+      spent[i % 2] += now () - start;
+    }
+  printf ("%-12s %8.1f ns %8.1f ns with a journal, %+.1f %%\n", name, spent[0] * 1e9 / n,
+          spent[1] * 1e9 / n, (spent[1] / spent[0] - 1) * 100);
 }
 
 int
 main (int argc, char **argv)
 {
   guint n = argc > 1 ? strtoul (argv[1], NULL, 10) : 2000000;
-  static const XdsHost host;
+  static const XdsHost host = { .journal_full = journal_full };
   XdsSocketIdentity identity = { 1, 0, 0 };
-  XdsEngine *engine = xds_engine_new (&host, NULL);
-  XdsPeer *peer = xds_engine_add_socket_peer (engine, &identity);
+  Bench bench = { .space = { .data = g_malloc0 (JOURNAL_SIZE), .size = JOURNAL_SIZE } };
 
+  bench.space.end = &bench.end;
+  bench.space.at = &bench.at;
+  bench.engine = xds_engine_new (&host, &bench);
+  bench.peer = xds_engine_add_socket_peer (bench.engine, &identity);
   for (guint i = 0; i < 8; i++)
     {
       g_autofree char *path = g_strdup_printf ("/bench/simple/child%u", i);
 
-      xds_engine_write (engine, path, "0123456789abcdef", 16);
+      xds_engine_write (bench.engine, path, VALUE, 16);
     }
-  xds_engine_write (engine, NODE, "0123456789abcdef", 16);
+  xds_engine_write (bench.engine, NODE, VALUE, 16);
   for (guint i = 0; i < G_N_ELEMENTS (works); i++)
-    run (peer, &works[i], n);
-  xds_engine_free (engine);
+    run (&bench, works[i].name, run_simple, &works[i], n);
+  run (&bench, "transactions", run_transactions, NULL, n);
+  xds_engine_free (bench.engine);
+  g_free (bench.space.data);
   return 0;
 }
