@@ -189,6 +189,7 @@ recover (XdsWorld *world)
   for (guint i = 0; i < self->n_pieces; i++)
     pieces[i] = (XdsJournalPiece){ self->pieces[i].data, self->pieces[i].end,
                                    self->pieces[i].position };
+  xds_engine_seed (g_rand_int (self->rand)); /* as in another process */
   world->engine = xds_engine_new (&xds_world_host, world);
   if (!xds_engine_recover (world->engine, base, len, pieces, self->n_pieces, NULL,
                            xds_world_peer_loaded, world, &why))
@@ -256,12 +257,16 @@ die (XdsWorld *world, guint64 end, gboolean undone, XdsWorldPeer *served, guint 
       g_ptr_array_remove_index (world->peers, i - 1);
     }
   recover (world);
+  if (undone)
+    served->failed = xds_peer_failed (served->peer);
   for (guint i = 0; i < world->peers->len; i++)
     {
       XdsWorldPeer *peer = world->peers->pdata[i];
+      gboolean had_turn = peer->served, again = give_again (peer);
 
-      if ((give_again (peer) || undone) && peer == served)
-        xds_peer_serve (served->peer, budget);
+      if (peer == served ? again || undone : again && had_turn)
+        xds_peer_serve (peer->peer, peer == served ? budget : G_MAXUINT);
+      peer->served = had_turn;
     }
   compare (world, was);
 }
@@ -324,6 +329,7 @@ xds_world_journal_turn (XdsWorldPeer *self, guint budget)
   journal->n_clients = world->peers->len;
   if (!self->failed)
     more = xds_peer_serve (self->peer, budget);
+  self->served = TRUE;
   if (self->peer != NULL && fate (journal))
     {
       undone = n_full == journal->n_full && pick (journal, 2) == 0;

@@ -379,6 +379,18 @@ xds_world_remove_peer (XdsWorldPeer *self)
   xds_engine_remove_peer (world->engine, peer);
 }
 
+void
+xds_world_restart (XdsWorldPeer *self, gboolean dead)
+{
+  if (dead)
+    xds_peer_give_up (self->peer);
+  else
+    xds_peer_reset (self->peer);
+  self->failed = dead;
+  g_byte_array_set_size (self->inbox, 0);
+  xds_world_peer_sync (self);
+}
+
 /* --- bytes and messages --- */
 
 gsize
@@ -396,6 +408,7 @@ xds_world_send_bytes (XdsWorldPeer *self, const void *data, gsize len)
       memcpy (room, (const guint8 *)data + sent, n);
       xds_peer_filled (self->peer, n);
       g_byte_array_append (self->sent, room, n);
+      self->served = FALSE;
       sent += n;
     }
   if (sent > 0 && self->peer != NULL)

@@ -36,6 +36,7 @@ typedef struct
   guint64 given, taken;
   GByteArray *sent; /* bytes that the engine was given */
   gsize got;        /* bytes that it took */
+  gboolean served;  /* it had a turn since it was given some */
 } XdsWorldPeer;
 
 /* A message taken from the store.  The payload has a NUL behind it that len does not count. */
@@ -92,6 +93,9 @@ XdsWorldPeer *xds_world_guest (XdsWorld *world, guint domid);
 
 /* The client hangs up. */
 void xds_world_remove_peer (XdsWorldPeer *peer);
+
+/* The guest's ring starts anew; @dead: it broke the rules of its indices, and does not. */
+void xds_world_restart (XdsWorldPeer *peer, gboolean dead);
 
 /* --- bytes and messages --- */
 
