@@ -7,7 +7,8 @@
 . "${0%/*}/it-lib.sh"
 plan 24
 
-updates=20 clients=6
+standard+=("${XDS_TEST_KEEPER:---keeper}")
+updates=${XDS_TEST_UPDATES:-20} clients=6
 [ -z "${XDS_TEST_LONG-}" ] || updates=1000
 xds=$top_builddir/xds
 
