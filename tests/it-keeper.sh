@@ -5,7 +5,7 @@
 # stays, with its descriptors.
 
 . "${0%/*}/it-lib.sh"
-plan 58
+plan 62
 
 deaths=20
 [ -z "${XDS_TEST_LONG-}" ] || deaths=100
@@ -34,6 +34,12 @@ worker ()
   worker_of "$daemon_pid"
 }
 
+# is_replaced PID: somebody else serves.
+is_replaced ()
+{
+  [ -n "$(worker)" ] && [ "$(worker)" != "$1" ]
+}
+
 descriptors ()
 {
   ls "/proc/$1/fd" | wc -l
@@ -51,11 +57,16 @@ waits_in_worker ()
   [ -n "$(worker)" ] && [ "$(cat "/proc/$(worker)/wchan")" != 0 ] && [ "$(state "$(worker)")" = S ]
 }
 
-# start_hanging: a daemon whose serving process does not come further than its log.
-start_hanging ()
+# hang_at_log: who starts from now on comes no further than its log.
+hang_at_log ()
 {
   printf '[log]\ntarget = file\nfile = %s\n' "$work/fifo" > "$work/conf"
   mkfifo "$work/fifo"
+}
+
+start_hanging ()
+{
+  hang_at_log
   : > "$work/log"
   background "$daemon" -N "${standard[@]}" 2>> "$work/log"
   daemon_pid=$background_pid
@@ -131,11 +142,7 @@ ok 'one that dies is replaced' wait_for count readies 2
 like 'the log says how it died, once' "$(deaths_told) $(cat "$work/log")" \
      "^1 .*process $first was killed by signal 6 .*number of such deaths is 1"
 like 'a client can ask, too' "$(op "$OP_CONTROL" deaths)" "^1, .*process $first .*signal 6 "
-isnt_first ()
-{
-  [ "$(worker)" != "$first" ]
-}
-ok 'it is another process' isnt_first
+ok 'it is another process' is_replaced "$first"
 is 'the pid file is as it was' "$(cat "$work/pid")" "$daemon_pid"
 is 'the process id is not printed again' "$(wc -l < "$work/printed")" 1
 ok 'the socket answers' op "$OP_DIRECTORY" /
@@ -186,7 +193,24 @@ n=$(readies)
 kill -KILL "$(worker)"
 wait_for count readies $((n + 1))
 like 'what was read is not forgotten by a death' "$(op "$OP_CONTROL" quota)" 'nodes[ :=]*77'
+
+hang_at_log
+told=$(deaths_told)
+served=$(worker)
+for i in 1 2; do
+  dying=$(worker)
+  kill -ABRT "$dying"
+  wait_for is_replaced "$dying"
+  wait_for waits_in_worker
+done
+ok 'if the next one dies before it could tell, the keeper does' said "process $served died .*trying on"
 : > "$work/conf"
+n=$(readies)
+kill -ABRT "$(worker)"
+ok 'and does not give up' wait_for count readies $((n + 1))
+is 'the next one tells of all of them' "$(deaths_told)" $((told + 1))
+like 'with their number' "$(grep 'takes its place' "$work/log" | tail -n 1)" "is $((deaths + 6))$"
+rm "$work/fifo"
 kill -STOP "$daemon_pid"
 kill -KILL "$(worker)"
 kill -TERM "$daemon_pid"

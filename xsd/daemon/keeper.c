@@ -228,7 +228,7 @@ note_death (XdsKeeper *self, int status)
   XdsKeeperNote *note = self->note;
 
   if (note->told < note->deaths)
-    say (self, "process %d, which was to serve, died (wait status %d) before it could go on; "
+    say (self, "process %d died (wait status %d), and the one after it before it could tell; "
                "trying on", note->pid, note->status);
   note->deaths++;
   note->pid = self->worker;
