@@ -165,7 +165,14 @@ start_host ()
     for line; do echo "$line"; done
   } >/etc/default/xen
   mkdir -p /var/log/xen/console
-  /etc/init.d/xen start
+  /etc/init.d/xen start || return
+  first_server=$(server_pid)
+}
+
+# still_there: the process that served first has not died in between.
+still_there ()
+{
+  [ "$(server_pid)" = "$first_server" ] && kill -0 "$first_server"
 }
 
 # --- guests ---
