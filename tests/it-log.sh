@@ -4,7 +4,7 @@
 # What the daemon logs, and where.
 
 . "${0%/*}/it-lib.sh"
-plan 12
+plan 18
 
 # Who meets a limit is named, with the limit, what it has, and what it wanted; and once a minute.
 start -Q nodes=5
@@ -43,6 +43,29 @@ sed -i "s/loud/notice/; s#$work/file#$work/no/file#" "$work/conf"
 refused
 is 'a log file that cannot be: exit 1' "$status" 1
 like 'it is named' "$said" "$work/no/file"
+
+# A disk that is full: the store goes on, and says why its log does not.
+printf '[log]\ntarget = file\nfile = /dev/full\n' > "$work/conf"
+: > "$work/log"
+start -T /dev/full
+ok 'what a log file has no room for is said on standard error' said 'ready: '
+is 'a store whose access log is full serves' "$(op "$OP_WRITE" /a b)" OK
+ok 'and says so, with the reason' wait_for said 'access log /dev/full: No space left on device'
+stop
+: > "$work/conf"
+# It would end a process that does not ignore it; here it stands in for a disk that has some room.
+trap '' XFSZ
+ulimit -S -f 8
+start -T "$work/access"
+for _ in 1 2 3 4 5; do op "$OP_WRITE" /a "$(printf '%02000d' 1)"; done > /dev/null
+ok 'an access log that fills up is told of' wait_for said 'access: File too large'
+: > "$work/access"
+op "$OP_WRITE" /a whole > /dev/null
+ok 'and that there is room again, with what was lost' \
+  wait_for said 'can be written again; [1-9][0-9]* bytes were lost'
+is 'the next line is whole' "$(grep -cE '^20[^ ]* S.* WRITE .*whole$' "$work/access")" 1
+stop
+ulimit -S -f unlimited
 
 # In the journal a message has fields.
 if [ "$(id -u)" -ne 0 ] || ! unshare -m true 2> /dev/null; then

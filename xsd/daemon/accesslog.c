@@ -3,7 +3,8 @@
 /*
  * Lines are collected and written once a turn of the loop, as one write().  A file that cannot
  * be written (a full disk) loses lines, is told of once, and the number lost is told when
- * it can be written again: the store never waits for its log.
+ * it can be written again: the store never waits for its log.  The line that was cut is ended then,
+ * so that the next one is whole.
  *
  * Values of the paths that match `redact` are left out.  Matching is on absolute paths, also for
  * a domain's relative ones, so that one pattern covers both ways to write a path.
@@ -30,7 +31,8 @@ struct XdsAccessLog
   GPtrArray *redact;          /* (nullable) (element-type GPatternSpec) */
   GArray *domains;            /* (nullable) (element-type guint) */
   char **operations, **paths; /* (nullable) */
-  guint64 lost;
+  guint64 lost; /* bytes, since it could not be written */
+  gboolean is_cut;
 };
 
 /* --- life --- */
@@ -66,6 +68,7 @@ xds_access_log_new (const XdsConfig *config, GError **error)
   if (self->fd < 0)
     {
       xds_fail (error, errno, "cannot write the access log %s", self->path);
+      xds_advise (error, "make its folder, or choose another");
       return NULL;
     }
   set_domains (self, config->access_domains);
@@ -95,27 +98,37 @@ xds_access_log_free (XdsAccessLog *self)
   g_free (self);
 }
 
+/* What is left of @len bytes when no more can be written; errno says why. */
+static gsize
+write_out (int fd, const char *text, gsize len)
+{
+  ssize_t n = 1;
+
+  for (; len > 0 && n > 0; text += MAX (n, 0), len -= MAX (n, 0))
+    n = write (fd, text, len);
+  return len;
+}
+
 void
 xds_access_log_flush (XdsAccessLog *self)
 {
-  gsize len = self->lines->len;
+  gsize len, left;
 
-  if (len == 0)
+  if (self->lines->len == 0)
     return;
-  if (write (self->fd, self->lines->str, len) == (ssize_t) len)
-    {
-      if (self->lost > 0)
-        g_message ("the access log %s can be written again; %" G_GUINT64_FORMAT " bytes were lost",
-                   self->path, self->lost);
-      self->lost = 0;
-    }
-  else
-    {
-      if (self->lost == 0)
-        g_warning ("cannot write the access log %s: %s; what comes is lost until it can",
-                   self->path, g_strerror (errno));
-      self->lost += len;
-    }
+  if (self->is_cut)
+    g_string_prepend_c (self->lines, '\n');
+  len = self->lines->len;
+  left = write_out (self->fd, self->lines->str, len);
+  if (left > 0 && self->lost == 0)
+    g_warning ("cannot write the access log %s: %s; what comes is lost until there is room",
+               self->path, g_strerror (errno));
+  if (left == 0 && self->lost > 0)
+    g_message ("the access log %s can be written again; %" G_GUINT64_FORMAT " bytes were lost",
+               self->path, self->lost);
+  self->lost = left > 0 ? self->lost + left : 0;
+  if (left < len)
+    self->is_cut = left > 0 && self->lines->str[len - left - 1] != '\n';
   g_string_truncate (self->lines, 0);
 }
 

@@ -354,7 +354,10 @@ xds_config_read (XdsConfig *self, const char *path, void (*warn) (const char *te
   gboolean good = TRUE;
 
   if (!g_file_get_contents (path, &text, NULL, error))
-    return FALSE;
+    {
+      g_prefix_error (error, "cannot read the configuration: ");
+      return FALSE;
+    }
   lines = g_strsplit (text, "\n", -1);
   for (guint i = 0; good && lines[i] != NULL; i++)
     {

@@ -3,6 +3,10 @@
 /*
  * State here is global because GLib's log is.
  *
+ * A line that its file has no room for goes where lines go without a file: the last thing to be
+ * silent about is trouble of the disk.  There is no buffer, which would hold such a line and write
+ * it later once more.
+ *
  * Guests can cause notices, so the table that limits their rate is bounded, too: when it is
  * full it is emptied, which lets some through early but never grows.
  */
@@ -12,6 +16,7 @@
 #include "xsd/transport/failure.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -31,10 +36,11 @@ typedef enum
 static struct
 {
   Target target;
-  int level;  /* the least important priority of syslog's that is written */
-  FILE *file; /* (owned) (nullable) */
+  Target without_file; /* where lines go that the file does not take */
+  int level;           /* the least important priority of syslog's that is written */
+  int file;            /* (owned) or -1 */
   gboolean installed;
-} state = { .level = LOG_NOTICE };
+} state = { .level = LOG_NOTICE, .file = -1 };
 
 /* --- writing --- */
 
@@ -59,16 +65,18 @@ message_of (const GLogField *fields, gsize n_fields)
   return "";
 }
 
-static void
-write_line (FILE *file, int priority, const char *text)
+static gboolean
+write_line (int file, int priority, const char *text)
 {
   static const char *const names[] = { "", "", "", "error", "warning", "notice", "info", "debug" };
   g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
   g_autofree char *stamp = g_date_time_format (now, "%Y-%m-%dT%H:%M:%S");
+  g_autofree char *line
+      = g_strdup_printf ("%s.%06dZ %s: %s\n", stamp, g_date_time_get_microsecond (now),
+                         names[priority], text);
+  ssize_t len = strlen (line);
 
-  fprintf (file, "%s.%06dZ %s: %s\n", stamp, g_date_time_get_microsecond (now), names[priority],
-           text);
-  fflush (file);
+  return write (file, line, len) == len;
 }
 
 static GLogWriterOutput
@@ -76,22 +84,35 @@ writer (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer 
 {
   int priority = priority_of (level);
   const char *text = message_of (fields, n_fields);
+  Target target = state.target;
 
   if (priority > state.level)
     return G_LOG_WRITER_HANDLED;
-  if (state.target == TARGET_JOURNAL
+  if (target == TARGET_FILE)
+    {
+      if (write_line (state.file, priority, text))
+        return G_LOG_WRITER_HANDLED;
+      target = state.without_file;
+    }
+  if (target == TARGET_JOURNAL
       && g_log_writer_journald (level, fields, n_fields, NULL) == G_LOG_WRITER_HANDLED)
     return G_LOG_WRITER_HANDLED;
-  if (state.target == TARGET_SYSLOG)
+  if (target == TARGET_SYSLOG)
     syslog (priority, "%s", text);
-  else if (state.target == TARGET_FILE && state.file != NULL)
-    write_line (state.file, priority, text);
   else
     fprintf (stderr, "xendomstored: %s\n", text);
   return G_LOG_WRITER_HANDLED;
 }
 
 /* --- opening --- */
+
+static Target
+pick_by_place (const XdsConfig *config)
+{
+  if (g_log_writer_is_journald (STDERR_FILENO))
+    return TARGET_JOURNAL;
+  return config->foreground ? TARGET_STDERR : TARGET_SYSLOG;
+}
 
 static Target
 pick_target (const XdsConfig *config)
@@ -106,9 +127,7 @@ pick_target (const XdsConfig *config)
     return TARGET_FILE;
   if (g_str_equal (name, "stderr"))
     return TARGET_STDERR;
-  if (g_log_writer_is_journald (STDERR_FILENO))
-    return TARGET_JOURNAL;
-  return config->foreground ? TARGET_STDERR : TARGET_SYSLOG;
+  return pick_by_place (config);
 }
 
 static int
@@ -130,12 +149,15 @@ pick_level (const char *name)
 }
 
 static gboolean
-open_file (const char *path, FILE **ret_file, GError **error)
+open_file (const char *path, int *ret_file, GError **error)
 {
-  FILE *file = fopen (path, "ae");
+  int file = open (path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 
-  if (file == NULL)
-    return xds_fail (error, errno, "cannot write the log %s", path);
+  if (file < 0)
+    {
+      xds_fail (error, errno, "cannot write the log %s", path);
+      return xds_advise (error, "make its folder, or choose another in [log] of the configuration");
+    }
   *ret_file = file;
   return TRUE;
 }
@@ -144,7 +166,7 @@ gboolean
 xds_log_open (const XdsConfig *config, GError **error)
 {
   Target target = pick_target (config);
-  FILE *file = NULL;
+  int file = -1;
 
   if (target == TARGET_FILE && config->log_file == NULL)
     {
@@ -154,11 +176,13 @@ xds_log_open (const XdsConfig *config, GError **error)
     }
   if (target == TARGET_FILE && !open_file (config->log_file, &file, error))
     return FALSE;
-  g_clear_pointer (&state.file, fclose);
+  if (state.file >= 0)
+    close (state.file);
   state.file = file;
   state.level = pick_level (config->log_level);
   state.target = target;
-  if (target == TARGET_SYSLOG)
+  state.without_file = pick_by_place (config);
+  if (target == TARGET_SYSLOG || state.without_file == TARGET_SYSLOG)
     openlog ("xendomstored", LOG_PID, LOG_DAEMON);
   if (!state.installed)
     g_log_set_writer_func (writer, NULL, NULL);

@@ -129,6 +129,13 @@ quota_cb (const gchar *option, const gchar *value, gpointer data, GError **error
       return FALSE;
     }
   what = g_strndup (value, equals - value);
+  if (soft && !g_str_equal (what, "memory"))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   "option %s: only memory has an amount from which on it warns, not \"%s\"",
+                   option, what);
+      return FALSE;
+    }
   name = g_strconcat (soft ? "soft-" : "", quota_name (what), NULL);
   assign (data, option, "quota", name, equals + 1);
   return TRUE;

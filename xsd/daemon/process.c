@@ -179,9 +179,10 @@ write_pid (int fd, const char *path, GError **error)
 {
   g_autofree char *text = g_strdup_printf ("%d\n", (int) getpid ());
 
-  return (ftruncate (fd, 0) == 0
-          && pwrite (fd, text, strlen (text), 0) == (ssize_t) strlen (text))
-         || xds_fail (error, errno, "cannot write %s", path);
+  if (ftruncate (fd, 0) == 0 && pwrite (fd, text, strlen (text), 0) == (ssize_t) strlen (text))
+    return TRUE;
+  xds_fail (error, errno, "cannot write the pid file %s", path);
+  return xds_advise (error, "make room for it, or choose another file with --pid-file");
 }
 
 static gboolean
@@ -212,6 +213,7 @@ xds_pid_file_new (const char *path, GError **error)
   if (fd < 0)
     {
       xds_fail (error, errno, "cannot open the pid file %s", path);
+      xds_advise (error, "make its folder, or choose another file with --pid-file");
       return NULL;
     }
   if (!lock_and_write (fd, path, error))

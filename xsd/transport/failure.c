@@ -16,3 +16,16 @@ xds_fail (GError **error, int err, const char *format, ...)
   g_set_error (error, G_IO_ERROR, g_io_error_from_errno (err), "%s: %s", what, g_strerror (err));
   return FALSE;
 }
+
+gboolean
+xds_advise (GError **error, const char *advice)
+{
+  char *message;
+
+  if (error == NULL)
+    return FALSE;
+  message = g_strconcat ((*error)->message, "; ", advice, NULL);
+  g_free ((*error)->message);
+  (*error)->message = message;
+  return FALSE;
+}

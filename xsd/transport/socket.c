@@ -497,7 +497,10 @@ bind_and_listen (int fd, const struct sockaddr_un *address, GError **error)
   umask (mask);
   errno = err;
   if (res < 0 || listen (fd, BACKLOG) < 0)
-    return xds_fail (error, errno, "cannot listen at %s", address->sun_path);
+    {
+      xds_fail (error, errno, "cannot listen at %s", address->sun_path);
+      return xds_advise (error, "make its folder, or choose another path with --socket");
+    }
   return TRUE;
 }
 
