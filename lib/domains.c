@@ -13,8 +13,8 @@
  * All domains at one moment only the hypervisor knows: a domain that is being built is not in the
  * store yet, and whatever is missing would be taken for dead.  So without it there is no audit.
  *
- * XDS_HYPERVISOR names another plugin and its argument, "sim:FOLDER", and XDS_PLUGIN_DIR where
- * plugins are.
+ * XDS_HYPERVISOR names another plugin and its argument, "sim:FOLDER,look", and XDS_PLUGIN_DIR where
+ * plugins are.  Who names one wants no other answer: if it cannot be asked, nobody is.
  */
 
 #include "lib/domains.h"
@@ -35,8 +35,10 @@ struct XdsDomains
   char *socket;
   XdsClient *client; /* owned, NULL until needed or after it broke */
   gboolean looked_for_plugin;
+  XdsHypervisorHostV1 host;      /* what the plugin knows of us */
   const XdsHypervisorV1 *plugin; /* (nullable) */
   void *self;                    /* of the plugin */
+  char *why_not;                 /* (owned) (nullable) the plugin that was named cannot be asked */
 };
 
 XdsDomains *
@@ -58,6 +60,7 @@ xds_domains_free (XdsDomains *domains)
     domains->plugin->close (domains->self);
   g_clear_object (&domains->client);
   g_mutex_clear (&domains->lock);
+  g_free (domains->why_not);
   g_free (domains->socket);
   g_free (domains);
 }
@@ -70,11 +73,20 @@ ignore_log (void *data, int priority, const char *text)
 {
 }
 
+static void
+keep_reason (void *data, const char *sentence)
+{
+  XdsDomains *domains = data;
+
+  g_free (domains->why_not);
+  domains->why_not = g_strdup (sentence);
+}
+
 /* The plugin, and in @ret_args what it is opened with. */
 static const XdsHypervisorV1 *
-choose_plugin (XdsDomains *domains, char **ret_args, char **ret_why)
+choose_plugin (XdsDomains *domains, const char *named, char **ret_args, char **ret_why)
 {
-  const char *folder = g_getenv ("XDS_PLUGIN_DIR"), *named = g_getenv ("XDS_HYPERVISOR");
+  const char *folder = g_getenv ("XDS_PLUGIN_DIR");
   g_auto (GStrv) words = named != NULL ? g_strsplit (named, ":", 2) : NULL;
 
   if (folder == NULL)
@@ -89,20 +101,37 @@ choose_plugin (XdsDomains *domains, char **ret_args, char **ret_why)
 }
 
 static void
-look_for_plugin (XdsDomains *domains)
+find_plugin (XdsDomains *domains)
 {
-  static const XdsHypervisorHostV1 host = { ignore_log, NULL };
-  const XdsHypervisorV1 *plugin;
+  const char *named = g_getenv ("XDS_HYPERVISOR");
   g_autofree char *args = NULL;
   char *why = NULL;
+  const XdsHypervisorV1 *plugin = choose_plugin (domains, named, &args, &why);
+  int res = 0;
 
-  if (domains->looked_for_plugin)
-    return;
-  domains->looked_for_plugin = TRUE;
-  plugin = choose_plugin (domains, &args, &why);
-  free (why);
-  if (plugin != NULL && plugin->open (&host, args, &domains->self) == 0)
+  domains->host = (XdsHypervisorHostV1){ ignore_log, domains, keep_reason };
+  if (plugin != NULL)
+    res = plugin->open (&domains->host, args, &domains->self);
+  if (plugin != NULL && res == 0)
     domains->plugin = plugin;
+  else if (named == NULL)
+    g_clear_pointer (&domains->why_not, g_free);
+  else if (domains->why_not == NULL)
+    keep_reason (domains, why != NULL ? why : g_strerror (-res));
+  free (why);
+}
+
+static gboolean
+look_for_plugin (XdsDomains *domains, GError **error)
+{
+  if (!domains->looked_for_plugin)
+    find_plugin (domains);
+  domains->looked_for_plugin = TRUE;
+  if (domains->why_not == NULL)
+    return TRUE;
+  g_set_error (error, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_FAILED,
+               "Cannot ask the hypervisor that XDS_HYPERVISOR names: %s.", domains->why_not);
+  return FALSE;
 }
 
 static gboolean
@@ -158,7 +187,8 @@ all (gpointer data, GError **error)
   GArray *found;
   int res;
 
-  look_for_plugin (domains);
+  if (!look_for_plugin (domains, error))
+    return NULL;
   if (domains->plugin == NULL)
     {
       g_set_error (error, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_FAILED,
@@ -278,7 +308,8 @@ one (gpointer data, guint domid, XdsUserdataDomain *ret_domain, GError **error)
   XdsDomains *domains = data;
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&domains->lock);
 
-  look_for_plugin (domains);
+  if (!look_for_plugin (domains, error))
+    return FALSE;
   return domains->plugin != NULL ? one_of_plugin (domains, domid, ret_domain, error)
                                  : one_of_store (domains, domid, ret_domain, error);
 }

@@ -252,6 +252,17 @@ def check_progress():
     check('what is quick says nothing on a terminal', (code, shown) == (0, b''), code, shown)
 
 
+def check_hypervisor():
+    server.answer = agreeing
+    server.requests.clear()
+    for named, wanted in (('nobody', 'there is no '), ('sim:' + WORK.name, 'cannot serve')):
+        env = dict(os.environ, XDS_HYPERVISOR=named)
+        code, _, err = run('userdata', '--folder', WORK.name, 'ls', '5', env=env)
+        check('a hypervisor that was named must answer: ' + named.split(':')[0],
+              code == 7 and 'XDS_HYPERVISOR' in err and wanted in err and not server.requests,
+              code, err)
+
+
 # Whoever runs this in the background has it ignored, and xds would inherit that.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 server = Server()
@@ -263,6 +274,7 @@ check_streams()
 check_interrupts()
 check_words()
 check_progress()
+check_hypervisor()
 print('1..%d' % number)
 WORK.cleanup()
 sys.exit(1 if failed else 0)
