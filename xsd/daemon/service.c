@@ -196,6 +196,7 @@ xds_service_run (XdsService *self)
 static gboolean
 make_engine (XdsService *self, int channels, GError **error)
 {
+  xds_engine_seed ((guint64) g_random_int () << 32 | g_random_int ());
   self->engine = xds_engine_new (&self->host, self);
   xds_engine_set_store_domid (self->engine, self->config->store_domid);
   xds_engine_set_privileged_domid (self->engine, self->config->privileged_domid);
