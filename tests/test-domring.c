@@ -9,6 +9,7 @@
 #include "xsd/transport/domring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ typedef struct
   guint notified[PORTS];
   gboolean pending[PORTS], masked[PORTS];
   int fd;
+  int other_end; /* of a pipe that stands in for a device that can fail; else -1 */
   int bind_error;
 } Machine;
 
@@ -183,11 +185,17 @@ changed (gpointer data)
 }
 
 static void
-set_up (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+set_up (Fixture *f, gconstpointer device)
 {
   g_autoptr (GError) error = NULL;
+  int fds[2] = { -1, -1 };
 
-  f->machine.fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (device != NULL)
+    g_assert_cmpint (pipe2 (fds, O_CLOEXEC | O_NONBLOCK), ==, 0);
+  else
+    fds[0] = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  f->machine.fd = fds[0];
+  f->machine.other_end = fds[1];
   f->context = g_main_context_new ();
   f->loop = xds_loop_new (f->context, &error);
   g_assert_no_error (error);
@@ -509,11 +517,24 @@ test_disconnect (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (f->machine.mapped[3], ==, 0);
 }
 
+/* A device of event channels that failed is told of once, and costs no turns. */
+static void
+test_events_fail (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  guint before = n_warnings;
+
+  connect_domain (f, 3);
+  g_assert_cmpint (close (f->machine.other_end), ==, 0);
+  settle (f);
+  settle (f);
+  g_assert_cmpuint (n_warnings - before, ==, 1);
+}
+
 static GLogWriterOutput
 count_warning (GLogLevelFlags level, const GLogField *fields G_GNUC_UNUSED,
                gsize n_fields G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
 {
-  n_warnings += (level & G_LOG_LEVEL_WARNING) != 0;
+  n_warnings += (level & (G_LOG_LEVEL_WARNING | G_LOG_LEVEL_CRITICAL)) != 0;
   return G_LOG_WRITER_HANDLED;
 }
 
@@ -560,5 +581,6 @@ main (int argc, char **argv)
   TEST (back_pressure);
   TEST (disconnect);
   TEST (kept_port);
+  g_test_add ("/domring/events_fail", Fixture, "device", set_up, test_events_fail, tear_down);
   return g_test_run ();
 }
