@@ -122,7 +122,7 @@ heard ()
 
 install_packages "${packages_build[@]}" "${packages_demo[@]}"
 echo 'building (a minute or two)'
-configure_and_build >"$build/build.log" 2>&1 && make tests/sim-guest >>"$build/build.log" 2>&1 \
+(configure_and_build && make tests/sim-guest) >"$build/build.log" 2>&1 \
   || { tail -n 30 "$build/build.log" >&2; die "the build failed"; }
 mkdir "$work/bin"
 for program in xendomstored xds xds-sim tests/sim-guest; do
