@@ -119,6 +119,31 @@ test_moments (void)
   g_assert_cmpint (xds_world_status (socket, XDS_OP_READ, 0, "/b", 3), ==, XDS_ENOENT);
 }
 
+/* Proves that a transaction which gave a node to a domain that has died since commits, after a dump
+   too, if it changed its mind: gave the node to another, or removed it. */
+static void
+test_dead_owner_forgotten (void)
+{
+  static const char *const minds[] = { "/a\0n0", "/a" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (minds); i++)
+    {
+      g_autoptr (XdsWorld) world = xds_world_new ();
+      XdsWorldPeer *socket = xds_world_add_socket (world);
+      guint32 id;
+
+      xds_world_add_guest (world, socket, 3);
+      expect_ok (socket, XDS_OP_MKDIR, 0, "/a", 3);
+      id = start (socket);
+      expect_ok (socket, XDS_OP_SET_PERMS, id, "/a\0n3", 6);
+      xds_world_domain_destroy (world, 3);
+      xds_world_report (world);
+      xds_world_reload (world);
+      expect_ok (socket, i == 0 ? XDS_OP_SET_PERMS : XDS_OP_RM, id, minds[i], i == 0 ? 6 : 3);
+      expect_ok (socket, XDS_OP_TRANSACTION_END, id, "T", 2);
+    }
+}
+
 /* Proves that a dump of what was loaded is the same dump: nothing is lost or made up. */
 static void
 test_twice (void)
@@ -188,6 +213,7 @@ main (int argc, char **argv)
   g_test_add_func ("/dump/sleeping-reader", test_sleeping_reader);
   g_test_add_func ("/dump/half-a-request", test_half_a_request);
   g_test_add_func ("/dump/moments", test_moments);
+  g_test_add_func ("/dump/dead-owner-forgotten", test_dead_owner_forgotten);
   g_test_add_func ("/dump/twice", test_twice);
   g_test_add_func ("/dump/damaged", test_damaged);
   return g_test_run ();

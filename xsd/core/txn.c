@@ -53,7 +53,7 @@ forget_writes (XdsTxn *txn, XdsTxnNode *node)
     txn->bytes -= g_bytes_get_size (node->value);
   g_clear_pointer (&node->value, g_bytes_unref);
   g_clear_pointer (&node->created, g_ptr_array_unref);
-  node->flags &= ~(XDS_TXN_CREATED | XDS_TXN_VALUE | XDS_TXN_ACL | XDS_TXN_EXISTS);
+  node->flags &= ~(XDS_TXN_CREATED | XDS_TXN_VALUE | XDS_TXN_ACL | XDS_TXN_EXISTS | XDS_TXN_STALE);
 }
 
 static void
@@ -346,6 +346,7 @@ xds_txn_set_acl (XdsTxn *txn, XdsTxnNode *node, XdsAcl *acl)
 
   node->acl = xds_acl_ref (acl);
   xds_acl_unref (&txn->store->acls, old);
+  node->flags &= ~(guint) XDS_TXN_STALE;
   node->flags |= XDS_TXN_ACL | XDS_TXN_FIRES;
 }
 
