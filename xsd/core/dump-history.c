@@ -353,7 +353,11 @@ print_path (const XdsTxnNode *node, char *text)
   for (; top->parent != NULL; top = top->parent)
     len += top->name_len + 1;
   if (len == 0)
-    return g_strlcpy (text, top->name, XDS_PATH_BUF); /* "/" or "@" */
+    {
+      memcpy (text, top->name, top->name_len); /* "/" or "@" */
+      text[top->name_len] = '\0';
+      return top->name_len;
+    }
   at = len;
   for (; node->parent != NULL; node = node->parent)
     {
