@@ -78,6 +78,25 @@ test_not_libxl (void)
     }
 }
 
+/* Proves that a guest's data is told from locks, from what is half written, and from domain 0's. */
+static void
+test_data (void)
+{
+  static const char *const others[] = { "l.7." UUID ".xl", "n.7." UUID ".xl", "m.7." UUID ".xl",
+                                        "d.0." UUID ".xl", "d.7." UUID };
+  XdsUserdataName name = { .domid = 99 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      g_autofree char *file = g_strconcat ("userdata-", others[i], NULL);
+
+      g_assert_false (xds_userdata_name_parse_data (file, &name));
+    }
+  g_assert_cmpuint (name.domid, ==, 99);
+  g_assert_true (xds_userdata_name_parse_data ("userdata-d.7." UUID ".xl", &name));
+  g_assert_cmpuint (name.domid, ==, 7);
+}
+
 /* Proves the rules for userids, and that all names in use on Xen hosts pass them. */
 static void
 test_userid (void)
@@ -161,6 +180,7 @@ main (int argc, char **argv)
   g_test_add_func ("/userdata/name/build", test_build);
   g_test_add_func ("/userdata/name/both-ways", test_both_ways);
   g_test_add_func ("/userdata/name/not-libxl", test_not_libxl);
+  g_test_add_func ("/userdata/name/data", test_data);
   g_test_add_func ("/userdata/name/userid", test_userid);
   g_test_add_func ("/userdata/name/readable", test_readable);
   g_test_add_func ("/userdata/name/uuid", test_uuid);

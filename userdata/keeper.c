@@ -208,7 +208,7 @@ sweep_stale (XdsUserdataKeeper *keeper, const GPtrArray *names, GHashTable *inde
       const XdsUserdataDomain *domain;
       XdsUserdataName name;
 
-      if (!xds_userdata_name_parse (file, &name) || name.letter != 'd' || name.domid == 0)
+      if (!xds_userdata_name_parse_data (file, &name))
         continue;
       domain = xds_userdata_index_find (index, &name);
       if (domain != NULL

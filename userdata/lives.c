@@ -133,7 +133,7 @@ xds_userdata_lives_learn (XdsUserdataLives *lives, const GPtrArray *names, GHash
       const XdsUserdataDomain *domain;
       XdsUserdataName name;
 
-      if (!xds_userdata_name_parse (file, &name) || name.letter != 'd' || name.domid == 0)
+      if (!xds_userdata_name_parse_data (file, &name))
         continue;
       domain = xds_userdata_index_find (index, &name);
       if (domain == NULL)

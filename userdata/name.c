@@ -135,3 +135,14 @@ xds_userdata_name_parse (const char *file, XdsUserdataName *ret_name)
   *ret_name = name;
   return TRUE;
 }
+
+gboolean
+xds_userdata_name_parse_data (const char *file, XdsUserdataName *ret_name)
+{
+  XdsUserdataName name;
+
+  if (!xds_userdata_name_parse (file, &name) || name.letter != 'd' || name.domid == 0)
+    return FALSE;
+  *ret_name = name;
+  return TRUE;
+}

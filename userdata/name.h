@@ -49,6 +49,9 @@ char *xds_userdata_file_name (char letter, guint domid, const char *uuid, const 
 /* FALSE, and *ret_name untouched, for a file that is none of libxl's pattern. */
 gboolean xds_userdata_name_parse (const char *file, XdsUserdataName *ret_name);
 
+/* The same for what is stored for a guest: no lock, nothing half written, nothing of domain 0. */
+gboolean xds_userdata_name_parse_data (const char *file, XdsUserdataName *ret_name);
+
 /* 36 characters, lower case, dashes where they belong. */
 gboolean xds_userdata_uuid_valid (const char *uuid);
 

@@ -146,7 +146,7 @@ is_shadowed (const char *file)
 {
   XdsUserdataName name;
 
-  return xds_userdata_name_parse (file, &name) && name.letter == 'd' && name.domid != 0;
+  return xds_userdata_name_parse_data (file, &name);
 }
 
 void
