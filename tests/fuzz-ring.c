@@ -41,6 +41,7 @@ typedef struct
   GMainContext *context;
   XdsLoop *loop;
   XdsEngine *engine;
+  XdsSlate slate;
   XdsRingServer *server;
   XdsPeer *socket;
 } Play;
@@ -374,7 +375,8 @@ begin (Play *play)
   play->loop = xds_loop_new (play->context, NULL);
   play->engine = xds_engine_new (&host, play);
   play->server
-      = xds_ring_server_new (play->loop, play->engine, &hv, play, nothing_changed, play, NULL);
+      = xds_ring_server_new (play->loop, play->engine, &play->slate, &hv, play, nothing_changed,
+                             play, NULL);
   play->socket = xds_engine_add_socket_peer (play->engine, &identity);
   for (guint guest = 0; guest < GUESTS; guest++)
     {

@@ -2,9 +2,9 @@
 
 /*
  * A client that keeps a daemon busy while something happens to it, and believes nothing: for
- * it-liveupdate.sh.  The socket is $XENSTORED_PATH.
+ * it-liveupdate.sh and it-crash.sh.  The socket is $XENSTORED_PATH.
  *
- *   it-load ID SECONDS
+ *   it-load ID SECONDS (0: until SIGTERM)
  *
  * Over one connection, in rounds: requests sent at once, before any is answered; their answers
  * must come in order, each once, with what was written just before; each write is one event before
@@ -18,6 +18,7 @@
 #include "xsd/wire/op-number.h"
 
 #include <glib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -211,11 +212,20 @@ run_long (Load *load, const char *path, guint32 *id, char *seen, gsize size)
   *id = 0;
 }
 
+static volatile sig_atomic_t asked_to_end;
+
+static void
+end_asked (int signal G_GNUC_UNUSED)
+{
+  asked_to_end = 1;
+}
+
 int
 main (int argc, char **argv)
 {
   Load load = { .id = argc > 1 ? atoi (argv[1]) : 0, .batch = g_byte_array_new () };
-  gint64 end = g_get_monotonic_time () + (argc > 2 ? atoi (argv[2]) : 1) * G_USEC_PER_SEC;
+  gint64 seconds = argc > 2 ? atoi (argv[2]) : 1;
+  gint64 end = g_get_monotonic_time () + (seconds != 0 ? seconds : 86400) * G_USEC_PER_SEC;
   char path[32], seen[64];
   guint32 long_id = 0;
   Msg msg;
@@ -229,7 +239,8 @@ main (int argc, char **argv)
   send_batch (&load);
   receive (&load, load.req_id, XDS_OP_WATCH, &msg);
   ask (&load, XDS_OP_READ, 0, path, NULL, &msg); /* and the watch's first event */
-  while (g_get_monotonic_time () < end)
+  sigaction (SIGTERM, &(struct sigaction){ .sa_handler = end_asked, .sa_flags = SA_RESTART }, NULL);
+  while (g_get_monotonic_time () < end && !asked_to_end)
     {
       load.round++;
       run_pipeline (&load, path);

@@ -348,6 +348,88 @@ run_flood (Player *player, guint32 type, int n, char **words)
   return answers == total ? 0 : EXIT_TIMEOUT;
 }
 
+/* The next message, whatever it is; (transfer full), NULL when there is none in time. */
+static XdsGuestMsg *
+next_message (Player *player)
+{
+  XdsGuestMsg *msg;
+
+  while ((msg = xds_guest_ring_next (player->ring)) == NULL && time_left (player) > 0)
+    xds_guests_wait (player->guests, time_left (player));
+  return msg;
+}
+
+/* Is the next message of that type, and for that request, with that payload (nullable)? */
+static gboolean
+comes (Player *player, guint32 type, guint32 req_id, const char *payload)
+{
+  g_autofree XdsGuestMsg *msg = next_message (player);
+
+  if (msg != NULL && msg->header.type == type && msg->header.req_id == req_id
+      && (payload == NULL || strcmp (msg->payload, payload) == 0))
+    return TRUE;
+  if (msg == NULL)
+    printf ("no message\n");
+  else
+    printf ("type %u, request %u, \"%s\" instead of type %u, request %u, \"%s\"\n",
+            msg->header.type, msg->header.req_id, msg->payload, type, req_id,
+            payload != NULL ? payload : "");
+  return FALSE;
+}
+
+#define LOAD_WRITES 8
+
+/* One round of writes and reads, all sent before any is answered. */
+static gboolean
+load_round (Player *player, const char *path, guint64 round)
+{
+  guint32 first = 0, id;
+  char payload[256];
+
+  for (guint i = 0; i < LOAD_WRITES; i++)
+    {
+      int len = snprintf (payload, sizeof payload, "%s%c%" G_GUINT64_FORMAT ".%u", path, 0, round,
+                          i);
+
+      id = xds_guest_ring_send (player->ring, XDS_OP_WRITE, 0, payload, len);
+      first = i == 0 ? id : first;
+      xds_guest_ring_send (player->ring, XDS_OP_READ, 0, path, strlen (path) + 1);
+    }
+  for (guint i = 0; i < LOAD_WRITES; i++)
+    {
+      snprintf (payload, sizeof payload, "%" G_GUINT64_FORMAT ".%u", round, i);
+      if (!comes (player, XDS_OP_WATCH_EVENT, 0, path)
+          || !comes (player, XDS_OP_WRITE, first + 2 * i, "OK")
+          || !comes (player, XDS_OP_READ, first + 2 * i + 1, payload))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Believes nothing: each write is one event and one answer, and is what is read next. */
+static int
+run_load (Player *player, guint32 type G_GNUC_UNUSED, int n G_GNUC_UNUSED, char **words)
+{
+  guint64 total = strtoull (words[0], NULL, 10);
+  char payload[256];
+  guint32 id;
+  int len;
+
+  len = snprintf (payload, sizeof payload, "%s%c", words[1], 0);
+  id = xds_guest_ring_send (player->ring, XDS_OP_WRITE, 0, payload, len);
+  if (!comes (player, XDS_OP_WRITE, id, "OK"))
+    return EXIT_ERROR_REPLY;
+  len = snprintf (payload, sizeof payload, "%s%cload", words[1], 0) + 1;
+  id = xds_guest_ring_send (player->ring, XDS_OP_WATCH, 0, payload, len);
+  if (!comes (player, XDS_OP_WATCH, id, "OK") || !comes (player, XDS_OP_WATCH_EVENT, 0, words[1]))
+    return EXIT_ERROR_REPLY;
+  for (guint64 i = 0; i < total; i++)
+    if (!load_round (player, words[1], i))
+      return EXIT_ERROR_REPLY;
+  printf ("%" G_GUINT64_FORMAT " rounds\n", total);
+  return 0;
+}
+
 /* Sends N reads and takes no answer; prints how many requests the server let into the ring. */
 static int
 run_deaf (Player *player, guint32 type, int n, char **words)
@@ -426,6 +508,7 @@ static const Command commands[] = {
   { "raw", "TYPE [WORD...]", 0, 1, -1, run_raw },
   { "flood", "N [PATH] (N reads at once)", XDS_OP_READ, 1, 2, run_flood },
   { "deaf", "N [PATH] (the same, taking no answer)", XDS_OP_READ, 1, 2, run_deaf },
+  { "load", "N PATH (N rounds of writes and reads, each judged)", 0, 2, 2, run_load },
   { "reconnect", "", 0, 0, 0, run_reconnect },
   { "corrupt", "(break the ring's indices)", 0, 0, 0, run_corrupt },
   { "page", "(print the words of the page)", 0, 0, 0, run_page },

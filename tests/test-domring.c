@@ -36,6 +36,7 @@ typedef struct
   XdsLoop *loop;
   XdsHost host;
   XdsEngine *engine;
+  XdsSlate slate;
   XdsRingServer *server;
   guint n_changed;
 } Fixture;
@@ -201,7 +202,8 @@ set_up (Fixture *f, gconstpointer device)
   g_assert_no_error (error);
   f->host = (XdsHost){ .peer_ready = peer_ready, .peer_failed = peer_failed };
   f->engine = xds_engine_new (&f->host, f);
-  f->server = xds_ring_server_new (f->loop, f->engine, &plugin, &f->machine, changed, f, &error);
+  f->server = xds_ring_server_new (f->loop, f->engine, &f->slate, &plugin, &f->machine,
+                                   changed, f, &error);
   g_assert_no_error (error);
 }
 

@@ -74,9 +74,8 @@ gboolean xds_config_set (XdsConfig *self, const char *group, const char *key, co
 gboolean xds_config_read (XdsConfig *self, const char *path, void (*warn) (const char *text),
                           GError **error);
 
-/* Whether the daemon is made anew when it dies.  Not unless asked for, as long as its state would
-   not come back with it. */
-#define XDS_KEEPER_DEFAULT FALSE
+/* Whether the daemon is made anew when it dies. */
+#define XDS_KEEPER_DEFAULT TRUE
 
 #define XDS_CONFIG_DEFAULT_FILE XDS_SYSCONFDIR "/xendomstore/xendomstored.conf"
 

@@ -252,6 +252,14 @@ control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GStri
   return XDS_EINVAL;
 }
 
+static gboolean
+journal_full (void *data, gsize need G_GNUC_UNUSED)
+{
+  XdsService *self = data;
+
+  return self->survival != NULL && xds_survival_more (self->survival);
+}
+
 void
 xds_service_init_host (XdsHost *host)
 {
@@ -267,5 +275,6 @@ xds_service_init_host (XdsHost *host)
     .notice = notice,
     .domain_introduced = domain_introduced,
     .domain_released = domain_released,
+    .journal_full = journal_full,
   };
 }

@@ -45,9 +45,6 @@
 #define KEEPER_NAME "xendomkeeper"
 #define WORKER_NAME "xendomstored"
 
-/* Who serves for less than that has died of what is there at once for the next one, too. */
-#define SOON (G_USEC_PER_SEC / 10)
-
 #define OOM_FILE "/proc/self/oom_score_adj"
 #define OOM_NEVER "-1000"
 
@@ -236,17 +233,17 @@ note_death (XdsKeeper *self, int status)
   note->lived = g_get_monotonic_time () - self->born;
 }
 
-/* Whoever dies again and again, each time soon, waits longer and longer, to a second. */
+/* Who dies again and again before serving waits longer and longer, to a second.  Not who served:
+   its clients wait, and a request that kills is refused the third time (recovery.c). */
 static void
 pause_before_next (XdsKeeper *self)
 {
   static const int msecs[] = { 0, 0, 10, 100, 1000 };
   const XdsKeeperNote *note = self->note;
-  gboolean served = note->ready == note->generation
-                    && g_get_monotonic_time () - note->ready_at >= SOON;
   gint64 until;
 
-  self->hurried = served ? 0 : MIN (self->hurried + 1, G_N_ELEMENTS (msecs));
+  self->hurried = note->ready == note->generation ? 0
+                                                  : MIN (self->hurried + 1, G_N_ELEMENTS (msecs));
   if (self->hurried == 0)
     return;
   until = g_get_monotonic_time () + msecs[self->hurried - 1] * G_GINT64_CONSTANT (1000);
@@ -262,7 +259,7 @@ is_over (XdsKeeper *self, int status, int *ret_status)
   gboolean by_signal = WIFSIGNALED (status), served = self->note->ready != 0;
 
   *ret_status = by_signal ? 128 + WTERMSIG (status) : WEXITSTATUS (status);
-  if (*ret_status == EXIT_SUCCESS)
+  if (*ret_status == EXIT_SUCCESS || *ret_status == XDS_KEEPER_HOPELESS)
     return TRUE;
   if (self->asked ? served && !self->again : served || self->patient)
     {

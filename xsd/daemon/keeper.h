@@ -13,7 +13,6 @@ typedef struct
 {
   guint32 generation; /* of the worker that runs, or ran last; from 1 */
   guint32 ready;      /* the last generation that could serve; 0: none could */
-  gint64 ready_at;    /* since when (g_get_monotonic_time()) */
   guint32 announced;  /* the world was told so */
   guint32 deaths;     /* workers that ended without having been asked to */
   guint32 told;       /* of these, how many are in the log */
@@ -34,6 +33,9 @@ void xds_keeper_free (XdsKeeper *self);
    status. */
 int xds_keeper_run (XdsKeeper *self);
 #define XDS_KEEPER_WORKER (-1)
+
+/* Exit status of a worker after which no other could do better. */
+#define XDS_KEEPER_HOPELESS 70
 
 /* --- in a worker --- */
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Exit status: 0 after a clean end; 2 when options or configuration are wrong; 1 for all else
- * that keeps the daemon from serving.  A failure is one line on standard error.
+ * Exit status: 0 after a clean end; 2 when options or configuration are wrong; 70 when a process
+ * died and left nothing to go on from; 1 for all else that keeps the daemon from serving.  A
+ * failure is one line on standard error.
  */
 
 #include "xsd/daemon/follower.h"
@@ -73,9 +74,12 @@ inherit (XdsKeeper *keeper, XdsResume *resume, const XdsPidFile *pid_file)
 {
   g_autoptr (GArray) known = g_array_copy (resume->passed);
   int parent = xds_process_ready_fd ();
+  int kept[XDS_SURVIVAL_FDS];
+  guint n_kept = xds_survival_fds (resume->survival, kept);
 
   xds_resume_forget (resume);
   g_array_append_val (known, parent);
+  g_array_append_vals (known, kept, n_kept);
   if (pid_file != NULL)
     g_array_append_val (known, pid_file->fd);
   xds_keeper_sweep (keeper, (const int *) known->data, known->len, found, resume);
@@ -112,7 +116,10 @@ serve (const XdsOptions *options, XdsConfig *config, XdsResume *resume, XdsPidFi
   g_autoptr (XdsService) service = xds_service_new (options, config, resume, pid_file, error);
 
   if (service == NULL)
-    return EXIT_FAILURE;
+    return resume->keeper != NULL && xds_keeper_crashed (resume->keeper)
+                   && g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA)
+               ? XDS_KEEPER_HOPELESS
+               : EXIT_FAILURE;
   if (resume->keeper != NULL)
     xds_keeper_ready (resume->keeper);
   xds_resume_done (resume);
@@ -126,12 +133,15 @@ keep (const XdsOptions *options, XdsConfig *config, XdsResume *resume, XdsPidFil
       GError **error)
 {
   gboolean patient = resume->stream >= 0 && !takes_over;
-  g_autoptr (XdsKeeper) keeper = xds_keeper_new (!config->foreground, patient, error);
+  g_autoptr (XdsSurvival) survival = xds_survival_new (error);
+  g_autoptr (XdsKeeper) keeper
+      = survival != NULL ? xds_keeper_new (!config->foreground, patient, error) : NULL;
   int status = keeper != NULL ? xds_keeper_run (keeper) : EXIT_FAILURE;
 
   if (status == XDS_KEEPER_WORKER)
     {
       resume->keeper = keeper;
+      resume->survival = survival;
       if (xds_keeper_note (keeper)->generation == 1
           || catch_up (keeper, options, &config, resume, pid_file, error))
         return serve (options, config, resume, pid_file, error);

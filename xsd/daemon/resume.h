@@ -7,6 +7,7 @@
  */
 
 #include "xsd/daemon/keeper.h"
+#include "xsd/daemon/survival.h"
 
 typedef struct XdsService XdsService;
 
@@ -18,7 +19,8 @@ typedef struct
   GArray *own;      /* (owned) (element-type int) listeners whose socket file is ours */
   GArray *passed;   /* (owned) (element-type int) listeners that were passed to us */
   GArray *clients;  /* (owned) (element-type int) of a process that died (xds_keeper_sweep()) */
-  XdsKeeper *keeper; /* (unowned) (nullable) */
+  XdsKeeper *keeper;     /* (unowned) (nullable) */
+  XdsSurvival *survival; /* (unowned) (nullable) */
   char *state_file; /* (owned) (nullable) of the C xenstored that started us; to be removed */
 } XdsResume;
 

@@ -14,6 +14,7 @@
 #include "xsd/daemon/notify.h"
 #include "xsd/daemon/process.h"
 #include "xsd/daemon/service.h"
+#include "xsd/daemon/survival.h"
 #include "xsd/transport/domring.h"
 #include "xsd/transport/socket.h"
 
@@ -31,6 +32,8 @@ struct XdsService
   XdsHost host;
   XdsEngine *engine;
   XdsDomains *domains;
+  XdsSurvival *survival;    /* (unowned) (nullable) nobody comes after us */
+  XdsSlate slate;           /* used where there is no survival */
   XdsRingServer *rings;
   XdsSocketServer *sockets;
   XdsBlobs *blobs;          /* (nullable) there is no folder for them */

@@ -49,6 +49,8 @@ turn_ends (gpointer loop, gpointer data)
   if (self->access_log != NULL)
     xds_access_log_flush (self->access_log);
   xds_live_update_turn (self);
+  if (self->survival != NULL)
+    xds_survival_turn (self->survival);
 }
 
 static gboolean
@@ -207,41 +209,63 @@ make_engine (XdsService *self, int channels, GError **error)
   return self->domains != NULL;
 }
 
+static XdsSlate *
+slate_of (XdsService *self)
+{
+  return self->survival != NULL ? xds_survival_slate (self->survival) : &self->slate;
+}
+
 static gboolean
 make_rings (XdsService *self, GError **error)
 {
-  self->rings = xds_ring_server_new (self->loop, self->engine, self->domains->plugin,
-                                     self->domains->self, domains_changed, self, error);
+  self->rings = xds_ring_server_new (self->loop, self->engine, slate_of (self),
+                                     self->domains->plugin, self->domains->self, domains_changed,
+                                     self, error);
   return self->rings != NULL;
 }
 
-/* The state that was, or a new one; then what became of its domains. */
+static gboolean
+is_successor (const XdsService *self)
+{
+  return self->keeper != NULL && xds_keeper_crashed (self->keeper);
+}
+
+/* That of a process that died, that of the program before this one, or a new one. */
+static gboolean
+find_state (XdsService *self, const XdsResume *resume, GError **error)
+{
+  if (is_successor (self))
+    return xds_survival_recover (self->survival, self, resume->clients,
+                                 xds_keeper_note (self->keeper)->status, error);
+  if (resume->stream >= 0)
+    {
+      if (!xds_resume_load (resume, self, error))
+        return FALSE;
+    }
+  else
+    {
+      xds_engine_write (self->engine, "/tool/xenstored", "", 0);
+      xds_ring_server_connect_own (self->rings);
+    }
+  if (self->survival != NULL)
+    xds_survival_begin (self->survival, self);
+  return TRUE;
+}
+
+/* The state, then what became of its domains. */
 static gboolean
 make_state (XdsService *self, const XdsResume *resume, GError **error)
 {
   const XdsDomainV1 *domains;
   gsize n;
 
-  if (resume->stream < 0)
-    {
-      xds_engine_write (self->engine, "/tool/xenstored", "", 0);
-      xds_ring_server_connect_own (self->rings);
-    }
-  else if (!xds_resume_load (resume, self, error))
+  if (!find_state (self, resume, error))
     return FALSE;
   if (!xds_domains_all (self->domains, &domains, &n, error))
     return FALSE;
   xds_domains_tell (self->domains, self->engine);
   self->hooks = xds_hooks_new (self->config, self->loop, read_name, self, self->domains);
   return TRUE;
-}
-
-/* Of a process that died, whose state is not here: they have to begin anew. */
-static void
-close_clients (const XdsResume *resume)
-{
-  for (guint i = 0; i < resume->clients->len; i++)
-    close (g_array_index (resume->clients, int, i));
 }
 
 /* Sockets that are there already come instead of a new one. */
@@ -300,6 +324,7 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
   self->options = options;
   self->config = config;
   self->pid_file = pid_file;
+  self->survival = resume->survival;
   self->keeper = resume->keeper;
   self->loop = xds_loop_new (g_main_context_default (), error);
   if (self->loop == NULL)
@@ -312,10 +337,9 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
   if (!make_engine (self, resume->channels, error) || !make_rings (self, error)
       || !watch_keeper (self, error))
     return NULL;
-  self->sockets = xds_socket_server_new (self->loop, self->engine);
+  self->sockets = xds_socket_server_new (self->loop, self->engine, slate_of (self));
   if (!make_state (self, resume, error) || !make_listeners (self, resume, error))
     return NULL;
-  close_clients (resume);
   make_blobs (self);
   xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
   return g_steal_pointer (&self);
@@ -329,6 +353,8 @@ xds_service_free (XdsService *self)
   if (self->loop != NULL)
     xds_loop_set_hooks (self->loop, NULL, NULL, NULL);
   xds_live_update_clear (self);
+  if (self->survival != NULL)
+    xds_survival_end (self->survival);
   g_clear_pointer (&self->sockets, xds_socket_server_free);
   g_clear_pointer (&self->rings, xds_ring_server_free);
   g_clear_pointer (&self->blobs, xds_blobs_free);

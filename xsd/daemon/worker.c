@@ -46,7 +46,6 @@ xds_keeper_crashed (const XdsKeeper *self)
 void
 xds_keeper_ready (XdsKeeper *self)
 {
-  self->note->ready_at = g_get_monotonic_time ();
   self->note->ready = self->note->generation;
 }
 

@@ -59,6 +59,7 @@ struct XdsRingServer
   XdsLoopItem item; /* must be first; the event channels' descriptor */
   XdsLoop *loop;
   XdsEngine *engine;
+  XdsSlate *slate;
   const XdsHypervisorV1 *hv;
   void *hv_self;
   GPtrArray *by_port; /* (owned) (element-type Ring) (nullable elements) */
@@ -104,6 +105,7 @@ ring_set_port (Ring *self, guint32 local)
   self->port = local;
   self->bound = TRUE;
   set_port (server, local, self);
+  xds_peer_set_handle (self->link.peer, self->remote);
   return XDS_OK;
 }
 
@@ -132,6 +134,7 @@ ring_keep (Ring *self, guint32 local)
   if (server->hv->notify (server->hv_self, local) < 0)
     return XDS_EINVAL;
   server->hv->unmask (server->hv_self, &local, 1);
+  self->remote = xds_ring_load (&self->page->evtchn_port);
   return ring_set_port (self, local);
 }
 
@@ -165,7 +168,7 @@ ring_die (Ring *self, guint error)
   if (error == XDS_RING_ERROR_RINGIDX)
     ring_complain (self);
   self->dead = TRUE;
-  xds_peer_reset (self->link.peer);
+  xds_peer_give_up (self->link.peer);
   xds_ring_store (&self->page->error, error);
   ring_notify (self);
 }
@@ -190,24 +193,40 @@ ring_restart (Ring *self)
 static int
 ring_fill (Ring *self)
 {
+  XdsSlate *slate = self->server->slate;
   guint8 *room;
   gsize len = xds_peer_input (self->link.peer, &room);
-  int n = len > 0 ? xds_ring_read (&self->reader, room, len) : 0;
+  int n;
 
-  if (n > 0)
-    xds_peer_filled (self->link.peer, n);
+  if (len == 0)
+    return 0;
+  xds_slate_next_in (slate, self->link.peer, room, len);
+  n = xds_ring_copy_out (&self->reader, room, len);
+  if (n <= 0)
+    return n;
+  xds_slate_came (slate, n, self->reader.index + n);
+  xds_ring_publish (&self->reader, n);
+  xds_peer_filled (self->link.peer, n);
   return n;
 }
 
 static int
 ring_drain (Ring *self)
 {
+  XdsSlate *slate = self->server->slate;
   const guint8 *bytes;
   gsize len = xds_peer_output (self->link.peer, &bytes);
-  int n = len > 0 ? xds_ring_write (&self->writer, bytes, len) : 0;
+  int n;
 
-  if (n > 0)
-    xds_peer_drained (self->link.peer, n);
+  if (len == 0)
+    return 0;
+  xds_slate_next_out (slate, self->link.peer, bytes, len);
+  n = xds_ring_copy_in (&self->writer, bytes, len);
+  if (n <= 0)
+    return n;
+  xds_slate_went (slate, n, self->writer.index + n);
+  xds_ring_publish (&self->writer, n);
+  xds_peer_drained (self->link.peer, n);
   return n;
 }
 
@@ -218,9 +237,12 @@ ring_drain (Ring *self)
 static gboolean
 ring_exchange (Ring *self, gboolean *ret_more)
 {
-  int in = ring_fill (self), out;
-  gboolean moved = in > 0;
+  gboolean moved;
+  int in, out;
 
+  xds_slate_begin (self->server->slate, self->link.peer);
+  in = ring_fill (self);
+  moved = in > 0;
   *ret_more = in >= 0 && xds_link_serve (&self->link);
   if (self->page == NULL)
     return FALSE;
@@ -249,6 +271,7 @@ ring_turn (XdsLoopItem *item, guint32 events G_GNUC_UNUSED)
   for (guint i = 0; !self->dead && again && !more && i < EXCHANGES_MAX; i++)
     {
       again = ring_exchange (self, &more);
+      xds_slate_end (self->server->slate);
       moved |= again;
     }
   if (self->page == NULL)
@@ -406,13 +429,27 @@ xds_ring_server_port (XdsRingServer *self, XdsPeer *peer)
   return self->left ? ring->port : ring->remote;
 }
 
-XdsStatus
-xds_ring_server_reconnect (XdsRingServer *self G_GNUC_UNUSED, XdsPeer *peer, guint port)
+/* The new index may have been told or not. */
+void
+xds_ring_server_tell_again (XdsRingServer *self G_GNUC_UNUSED, XdsPeer *peer, const XdsSlate *slate)
 {
   Ring *ring = xds_peer_get_data (peer);
 
-  if (ring == NULL)
-    return XDS_EINVAL;
+  if (slate->rx.msg_len != XDS_SLATE_NONE)
+    xds_ring_store (&ring->page->req_cons, slate->req_cons);
+  if (slate->tx.msg_len != XDS_SLATE_NONE)
+    xds_ring_store (&ring->page->rsp_prod, slate->rsp_prod);
+  xds_ring_server_ends (ring->page, &ring->reader, &ring->writer);
+  ring_notify (ring);
+}
+
+XdsStatus
+xds_ring_server_reconnect (XdsRingServer *self, XdsPeer *peer, guint port)
+{
+  Ring *ring = xds_peer_get_data (peer);
+
+  if (ring == NULL) /* it could not be reached when we took over */
+    return xds_ring_server_connect (self, peer, xds_peer_domid (peer), port);
   if (ring_bind (ring, port) != XDS_OK)
     {
       ring_die (ring, XDS_RING_ERROR_COMM);
@@ -453,8 +490,8 @@ xds_ring_server_connect_own (XdsRingServer *self)
 }
 
 XdsRingServer *
-xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, const XdsHypervisorV1 *hv, void *hv_self,
-                     GSourceFunc changed, void *data, GError **error)
+xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, XdsSlate *slate, const XdsHypervisorV1 *hv,
+                     void *hv_self, GSourceFunc changed, void *data, GError **error)
 {
   g_autoptr (XdsRingServer) self = g_new0 (XdsRingServer, 1);
   int fd = hv->event_fd (hv_self);
@@ -462,6 +499,7 @@ xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, const XdsHypervisorV1 *hv
 
   self->loop = loop;
   self->engine = engine;
+  self->slate = slate;
   self->hv = hv;
   self->hv_self = hv_self;
   self->changed = changed;

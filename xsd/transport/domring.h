@@ -8,6 +8,7 @@
 
 #include "xsd/hypervisor/hypervisor.h"
 #include "xsd/transport/link.h"
+#include "xsd/transport/slate.h"
 
 typedef struct XdsRingServer XdsRingServer;
 
@@ -15,8 +16,9 @@ typedef struct XdsRingServer XdsRingServer;
  * All are borrowed, and must outlive the server.  Listens for domains that change, too, where
  * the plugin can tell: @changed is called then, once however many did.
  */
-XdsRingServer *xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, const XdsHypervisorV1 *hv,
-                                    void *hv_self, GSourceFunc changed, void *data, GError **error);
+XdsRingServer *xds_ring_server_new (XdsLoop *loop, XdsEngine *engine, XdsSlate *slate,
+                                    const XdsHypervisorV1 *hv, void *hv_self, GSourceFunc changed,
+                                    void *data, GError **error);
 
 /* Gives up all rings; the engine's peers stay. */
 void xds_ring_server_free (XdsRingServer *self);
@@ -28,6 +30,9 @@ XdsStatus xds_ring_server_connect (XdsRingServer *self, XdsPeer *peer, guint dom
    that was left bound (see xds_ring_server_leave); else it is the domain's. */
 XdsStatus xds_ring_server_resume (XdsRingServer *self, XdsPeer *peer, guint domid, guint port,
                                   gboolean bound);
+
+/* For a peer that was resumed: tells the domain what @slate says was under way, if it was not. */
+void xds_ring_server_tell_again (XdsRingServer *self, XdsPeer *peer, const XdsSlate *slate);
 
 /*
  * Before another program takes our place: all ports stay bound, and @return is the descriptor that

@@ -10,6 +10,10 @@
  * ready list, and that is all.  Interest in EPOLLOUT, on the other hand, is registered only while
  * a send() fell short; else each answer that a client reads would wake us.
  *
+ * Each recv() and send() is noted in the slate (slate.h), so that a daemon that comes after us
+ * knows what was done.  The order of a turn is part of that: what came counts in the engine
+ * before anything goes out, and a connection is forgotten before it is closed.
+ *
  * A connection ends when the other end closed it, its requests are executed and its answers taken,
  * or nobody is left to take them.  An idle one costs its XdsLink, two list pointers, and what
  * the engine needs: buffers are the engine's and there only while they hold something.
@@ -64,6 +68,7 @@ struct XdsSocketServer
 {
   XdsLoop *loop;
   XdsEngine *engine;
+  XdsSlate *slate;
   GPtrArray *listeners; /* (owned) (element-type Listener) */
   Conn *conns;
   guint n_conns;
@@ -152,7 +157,8 @@ conn_receive (Conn *self)
   len = xds_peer_input (link->peer, &room);
   if (len == 0)
     return;
-  n = recv (link->item.fd, room, len, 0);
+  xds_slate_next_in (self->server->slate, link->peer, room, len);
+  n = xds_slate_receive (self->server->slate, link->item.fd);
   if (n > 0)
     {
       xds_peer_filled (link->peer, n);
@@ -171,9 +177,12 @@ conn_receive (Conn *self)
 static gboolean
 conn_send_piece (Conn *self, const guint8 *bytes, gsize len)
 {
+  XdsSlate *slate = self->server->slate;
   XdsLink *link = &self->link;
-  ssize_t n = send (link->item.fd, bytes, len, MSG_NOSIGNAL);
+  ssize_t n;
 
+  xds_slate_next_out (slate, link->peer, bytes, len);
+  n = xds_slate_send (slate, link->item.fd);
   if (n < 0 && errno != EAGAIN && errno != EINTR)
     {
       link->deaf = link->eof = TRUE;
@@ -243,10 +252,12 @@ conn_turn (XdsLoopItem *item, guint32 events)
     link->readable = TRUE;
   if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
     link->blocked = FALSE;
+  xds_slate_begin (self->server->slate, link->peer);
   conn_receive (self);
   more = !link->failed && xds_link_serve (link);
   held = !xds_peer_wants_input (link->peer);
   sent = conn_send (self);
+  xds_slate_end (self->server->slate);
   /* What was held back because answers piled up may be served once they are gone. */
   more |= held && sent;
   conn_settle (self, more, sent);
@@ -274,6 +285,7 @@ conn_new (XdsSocketServer *self, int fd, GError **error)
   return conn;
 }
 
+/* Without a descriptor in the journal the peer is nobody for who comes after us. */
 static void
 conn_set_peer (Conn *self, XdsPeer *peer)
 {
@@ -294,6 +306,7 @@ xds_socket_server_add (XdsSocketServer *self, int fd, GError **error)
   getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
   identity = (XdsSocketIdentity){ .pid = cred.pid, .uid = cred.uid, .gid = cred.gid };
   conn_set_peer (conn, xds_engine_add_socket_peer (self->engine, &identity));
+  xds_peer_set_handle (conn->link.peer, fd);
   return TRUE;
 }
 
@@ -308,6 +321,24 @@ xds_socket_server_resume (XdsSocketServer *self, XdsPeer *peer, int fd, GError *
   conn->link.readable = TRUE;
   xds_loop_ready (self->loop, &conn->link.item);
   return TRUE;
+}
+
+void
+xds_socket_server_drop (XdsSocketServer *self, XdsPeer *peer)
+{
+  Conn *conn = xds_peer_get_data (peer);
+
+  if (conn != NULL)
+    conn_free (conn);
+  else
+    xds_engine_remove_peer (self->engine, peer);
+}
+
+void
+xds_socket_server_fds (XdsSocketServer *self, GArray *fds)
+{
+  for (const Conn *conn = self->conns; conn != NULL; conn = conn->next)
+    g_array_append_val (fds, conn->link.item.fd);
 }
 
 /* --- listening --- */
@@ -524,12 +555,13 @@ xds_socket_server_listen_path (XdsSocketServer *self, const char *path, GError *
 /* --- life --- */
 
 XdsSocketServer *
-xds_socket_server_new (XdsLoop *loop, XdsEngine *engine)
+xds_socket_server_new (XdsLoop *loop, XdsEngine *engine, XdsSlate *slate)
 {
   XdsSocketServer *self = g_new0 (XdsSocketServer, 1);
 
   self->loop = loop;
   self->engine = engine;
+  self->slate = slate;
   self->listeners = g_ptr_array_new_with_free_func (listener_free);
   return self;
 }

@@ -7,11 +7,12 @@
  */
 
 #include "xsd/transport/link.h"
+#include "xsd/transport/slate.h"
 
 typedef struct XdsSocketServer XdsSocketServer;
 
-/* Both are borrowed, and must outlive the server. */
-XdsSocketServer *xds_socket_server_new (XdsLoop *loop, XdsEngine *engine);
+/* All are borrowed, and must outlive the server. */
+XdsSocketServer *xds_socket_server_new (XdsLoop *loop, XdsEngine *engine, XdsSlate *slate);
 
 /* Closes all connections; removes the socket files that it made. */
 void xds_socket_server_free (XdsSocketServer *self);
@@ -37,6 +38,12 @@ gboolean xds_socket_server_adopt (XdsSocketServer *self, int fd, const char *pat
 
 /* Lets an exec inherit all descriptors; appends those of listeners, ",own:N" or ",passed:N". */
 void xds_socket_server_hand_over (XdsSocketServer *self, GString *text);
+
+/* Closes the connection of @peer, which goes, too. */
+void xds_socket_server_drop (XdsSocketServer *self, XdsPeer *peer);
+
+/* Appends the descriptors of all connections to @fds (element-type int). */
+void xds_socket_server_fds (XdsSocketServer *self, GArray *fds);
 
 /* Open connections, and whether new ones wait because descriptors ran out. */
 guint xds_socket_server_count (const XdsSocketServer *self);

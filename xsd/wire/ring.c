@@ -59,15 +59,15 @@ xds_ring_writable (const XdsRingEnd *writer)
   return used <= XDS_RING_SIZE ? (int) (XDS_RING_SIZE - used) : -1;
 }
 
-static void
-publish (XdsRingEnd *end, uint32_t n)
+void
+xds_ring_publish (XdsRingEnd *end, uint32_t n)
 {
   end->index += n;
   xds_ring_store (end->own, end->index);
 }
 
 int
-xds_ring_read (XdsRingEnd *reader, void *data, size_t len)
+xds_ring_copy_out (const XdsRingEnd *reader, void *data, size_t len)
 {
   int have = xds_ring_readable (reader);
   uint32_t at = reader->index % XDS_RING_SIZE;
@@ -79,12 +79,11 @@ xds_ring_read (XdsRingEnd *reader, void *data, size_t len)
   first = n < XDS_RING_SIZE - at ? n : XDS_RING_SIZE - at;
   memcpy (data, reader->bytes + at, first);
   memcpy ((uint8_t *) data + first, reader->bytes, n - first);
-  publish (reader, n);
   return n;
 }
 
 int
-xds_ring_write (XdsRingEnd *writer, const void *data, size_t len)
+xds_ring_copy_in (const XdsRingEnd *writer, const void *data, size_t len)
 {
   int room = xds_ring_writable (writer);
   uint32_t at = writer->index % XDS_RING_SIZE;
@@ -96,7 +95,26 @@ xds_ring_write (XdsRingEnd *writer, const void *data, size_t len)
   first = n < XDS_RING_SIZE - at ? n : XDS_RING_SIZE - at;
   memcpy (writer->bytes + at, data, first);
   memcpy (writer->bytes, (const uint8_t *) data + first, n - first);
-  publish (writer, n);
+  return n;
+}
+
+int
+xds_ring_read (XdsRingEnd *reader, void *data, size_t len)
+{
+  int n = xds_ring_copy_out (reader, data, len);
+
+  if (n > 0)
+    xds_ring_publish (reader, n);
+  return n;
+}
+
+int
+xds_ring_write (XdsRingEnd *writer, const void *data, size_t len)
+{
+  int n = xds_ring_copy_in (writer, data, len);
+
+  if (n > 0)
+    xds_ring_publish (writer, n);
   return n;
 }
 
@@ -107,6 +125,6 @@ xds_ring_reset (XdsRingPage *page, XdsRingEnd *reader, XdsRingEnd *writer)
   xds_ring_store (&page->rsp_cons, 0);
   reader->index = 0;
   writer->index = 0;
-  publish (reader, 0);
-  publish (writer, 0);
+  xds_ring_publish (reader, 0);
+  xds_ring_publish (writer, 0);
 }

@@ -76,6 +76,11 @@ void xds_ring_guest_ends (XdsRingPage *page, XdsRingEnd *ret_reader, XdsRingEnd 
 int xds_ring_read (XdsRingEnd *reader, void *data, size_t len);
 int xds_ring_write (XdsRingEnd *writer, const void *data, size_t len);
 
+/* The same in two steps: the bytes are copied, and the other side does not know yet. */
+int xds_ring_copy_out (const XdsRingEnd *reader, void *data, size_t len);
+int xds_ring_copy_in (const XdsRingEnd *writer, const void *data, size_t len);
+void xds_ring_publish (XdsRingEnd *end, uint32_t n);
+
 /* Bytes that could be read or written now; -1 as above. */
 int xds_ring_readable (const XdsRingEnd *reader);
 int xds_ring_writable (const XdsRingEnd *writer);
