@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -196,10 +197,32 @@ proc_fields (const BenchServer *server, const char *file)
   return g_strsplit (text, " ", -1);
 }
 
+/* Without what is shared: libraries, and what is kept for the next process (below). */
 gsize
 bench_server_memory (const BenchServer *server)
 {
   g_auto (GStrv) fields = proc_fields (server, "statm");
 
-  return g_ascii_strtoull (fields[1], NULL, 10) * sysconf (_SC_PAGESIZE);
+  return (g_ascii_strtoull (fields[1], NULL, 10) - g_ascii_strtoull (fields[2], NULL, 10))
+         * sysconf (_SC_PAGESIZE);
+}
+
+gsize
+bench_server_kept (const BenchServer *server)
+{
+  g_autofree char *folder = g_strdup_printf ("/proc/%d/fd", server->worker);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+  gsize sum = 0;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+      g_autofree char *target = g_file_read_link (path, NULL);
+      struct stat st;
+
+      if (target != NULL && g_str_has_prefix (target, "/memfd:") && stat (path, &st) == 0)
+        sum += st.st_blocks * 512;
+    }
+  return sum;
 }

@@ -44,5 +44,6 @@ void bench_pin (const char *how);
    "delta" of @value in it. */
 BenchPeer **bench_server_guests (BenchServer *server, guint n, const char *value);
 
-/* Resident memory in bytes. */
+/* Memory in bytes: its own, and what ours keeps for the process that would take its place. */
 gsize bench_server_memory (const BenchServer *server);
+gsize bench_server_kept (const BenchServer *server);

@@ -85,6 +85,8 @@ static const BenchFigure watches = FIGURE ("write.10k-watches.of-empty", 0);
 static const BenchFigure siblings = FIGURE ("write.32k-siblings.of-empty", 0);
 static const BenchFigure million = FIGURE ("write.1M-nodes.of-empty", 1);
 static const BenchFigure node_memory = MEMORY_FIGURE ("memory.node", 112);
+static const BenchFigure node_kept
+    = { "memory.node.kept", "bytes", BENCH_STORES, BENCH_TARGET_NONE, 0, 0, 0, NULL, NULL, NULL };
 static const BenchFigure peer_memory = MEMORY_FIGURE ("memory.idle-peer", 400);
 
 static void
@@ -133,6 +135,13 @@ weigh_nodes (BenchServer *server, guint n)
     n = MIN (n, OTHERS_MAX);
   bench_populate (server, "/load", 0, n, VALUE);
   return ((double) bench_server_memory (server) - before) / n - NAME_AND_VALUE;
+}
+
+/* After weigh_nodes(): what the next process would need of them, with their names and values. */
+static double
+weigh_kept (BenchServer *server, guint n)
+{
+  return server->kind == BENCH_OURS ? (double) bench_server_kept (server) / n : NAN;
 }
 
 /* Memory is asked of the servers one by one: there is nothing to take turns in. */
@@ -185,6 +194,7 @@ bench_work_loaded (BenchRun *run)
     {
       start_pairs (run);
       weigh (run, &node_memory, weigh_nodes, run->quick ? 100000 : 1000000);
+      weigh (run, &node_kept, weigh_kept, run->quick ? 100000 : 1000000);
       bench_figure (run, &million, pair.empty);
       stop_pairs ();
     }

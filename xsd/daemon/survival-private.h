@@ -64,9 +64,11 @@ struct XdsSurvival
   XdsLoopItem item;      /* the process that makes a dump */
   pid_t dumper;          /* 0: there is none */
   int dump;              /* what it fills */
+  gint64 last_dump;      /* when one was begun */
   int base;              /* -1: none */
   gsize base_len;
   XdsJournalFile journals[2]; /* the last one with a descriptor is written */
+  XdsJournalFile spare;       /* a short one that is not needed any more */
   gboolean incomplete;        /* the journal was full: what is kept is of the past */
 };
 

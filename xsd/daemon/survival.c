@@ -31,8 +31,11 @@
 #include <unistd.h>
 
 /* A journal that long, or as long as the dump, is replaced. */
-#define JOURNAL_MIN (1 << 20)
+#define JOURNAL_MIN (4 << 20)
 #define JOURNAL_MAX (64 << 20)
+
+/* Where so much is written that this would be all the time, a longer journal is the lesser cost. */
+#define DUMP_INTERVAL (G_USEC_PER_SEC / 2)
 
 /* What may be written while a dump is made; memory only as far as it is. */
 #define JOURNAL_ROOM (256 << 20)
@@ -71,11 +74,21 @@ xds_journal_file_close (XdsJournalFile *self)
   *self = (XdsJournalFile){ .fd = -1 };
 }
 
+/* The one that was left before, if it is there: its memory need not be found and cleared again. */
 static gboolean
-journal_make (XdsJournalFile *ret, guint64 position, GError **error)
+journal_make (XdsSurvival *self, XdsJournalFile *ret, guint64 position, GError **error)
 {
-  int fd = memfd_create ("xendomstored-journal", MFD_CLOEXEC);
+  int fd;
 
+  if (self->spare.fd >= 0)
+    {
+      *ret = self->spare;
+      self->spare.fd = -1;
+      ret->head->end = 0;
+      ret->head->position = position;
+      return TRUE;
+    }
+  fd = memfd_create ("xendomstored-journal", MFD_CLOEXEC);
   if (fd < 0 || ftruncate (fd, JOURNAL_ROOM) < 0)
     xds_fail (error, errno, "there is no memory for a journal of the state");
   else if (xds_journal_file_open (ret, fd, error))
@@ -86,6 +99,15 @@ journal_make (XdsJournalFile *ret, guint64 position, GError **error)
   if (fd >= 0)
     close (fd);
   return FALSE;
+}
+
+static void
+journal_leave (XdsSurvival *self, XdsJournalFile *journal)
+{
+  if (journal->fd >= 0 && self->spare.fd < 0 && journal->head->end <= 2 * JOURNAL_MIN)
+    self->spare = *journal;
+  else
+    xds_journal_file_close (journal);
 }
 
 static gboolean
@@ -199,7 +221,7 @@ replace (XdsSurvival *self, int base, XdsJournalFile journal)
   publish (self);
   for (guint i = 0; i < 2; i++)
     if (before[i].fd != journal.fd)
-      xds_journal_file_close (&before[i]);
+      journal_leave (self, &before[i]);
   if (base_before >= 0)
     close (base_before);
   drop_refused (self->page, journal.head->position);
@@ -228,7 +250,7 @@ start_over (XdsSurvival *self)
 
   if (base < 0 || !write_dump (self->service, base))
     xds_fail (&error, errno, "there is no memory for a dump of it");
-  if (error == NULL && journal_make (&journal, position, &error))
+  if (error == NULL && journal_make (self, &journal, position, &error))
     {
       replace (self, base, journal);
       self->incomplete = FALSE;
@@ -294,7 +316,7 @@ start_dumper (XdsSurvival *self)
   guint64 position = settle (self);
   int dump = memfd_create ("xendomstored-state", MFD_CLOEXEC);
 
-  if (dump < 0 || !journal_make (&self->journals[1], position, NULL))
+  if (dump < 0 || !journal_make (self, &self->journals[1], position, NULL))
     {
       if (dump >= 0)
         close (dump);
@@ -314,16 +336,28 @@ start_dumper (XdsSurvival *self)
   start_over (self);
 }
 
+static gboolean
+is_long (XdsSurvival *self, gsize len)
+{
+  gint64 now;
+
+  if (len < CLAMP (self->base_len, JOURNAL_MIN, JOURNAL_MAX))
+    return FALSE;
+  now = g_get_monotonic_time ();
+  if (len < JOURNAL_MAX && now < self->last_dump + DUMP_INTERVAL)
+    return FALSE;
+  self->last_dump = now;
+  return TRUE;
+}
+
 void
 xds_survival_turn (XdsSurvival *self)
 {
-  gsize limit = CLAMP (self->base_len, JOURNAL_MIN, JOURNAL_MAX);
-
   if (self->service == NULL || self->dumper != 0)
     return;
   if (self->incomplete)
     start_over (self);
-  else if (last_journal (self)->head->end < limit)
+  else if (!is_long (self, last_journal (self)->head->end))
     return;
   else if (n_journals (self) == 1)
     start_dumper (self);
@@ -355,7 +389,7 @@ xds_survival_new (GError **error)
   self = g_new0 (XdsSurvival, 1);
   self->page = page;
   self->base = self->dump = -1;
-  self->journals[0].fd = self->journals[1].fd = -1;
+  self->journals[0].fd = self->journals[1].fd = self->spare.fd = -1;
   return self;
 }
 
@@ -399,6 +433,7 @@ xds_survival_end (XdsSurvival *self)
   self->service = NULL;
   for (guint i = 0; i < 2; i++)
     xds_journal_file_close (&self->journals[i]);
+  xds_journal_file_close (&self->spare);
   if (self->base >= 0)
     close (self->base);
   self->base = -1;
