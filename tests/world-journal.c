@@ -310,12 +310,28 @@ take (XdsWorldPeer *self, guint budget)
   return n == waiting && xds_peer_output (self->peer, &bytes) == 0;
 }
 
+/* Bytes of somebody else that do not count are made to by the turn, so that it cannot be undone
+   without them. */
+static gboolean
+is_alone (XdsWorldPeer *self)
+{
+  for (guint i = 0; i < self->world->peers->len; i++)
+    {
+      const XdsWorldPeer *peer = self->world->peers->pdata[i];
+
+      if (peer != self && peer->peer != NULL
+          && xds_peer_given (peer->peer) - peer->given != peer->sent->len)
+        return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 xds_world_journal_turn (XdsWorldPeer *self, guint budget)
 {
   XdsWorld *world = self->world;
   XdsWorldJournal *journal = world->journal;
-  gboolean more = FALSE, undone;
+  gboolean more = FALSE, alone, undone;
   guint64 end;
   guint n_full;
 
@@ -326,13 +342,14 @@ xds_world_journal_turn (XdsWorldPeer *self, guint budget)
     die (world, last_piece (journal)->end, FALSE, NULL, 0);
   end = last_piece (journal)->end;
   n_full = journal->n_full;
+  alone = is_alone (self);
   journal->n_clients = world->peers->len;
   if (!self->failed)
     more = xds_peer_serve (self->peer, budget);
   self->served = TRUE;
   if (self->peer != NULL && fate (journal))
     {
-      undone = n_full == journal->n_full && pick (journal, 2) == 0;
+      undone = alone && n_full == journal->n_full && pick (journal, 2) == 0;
       die (world, undone ? end : last_piece (journal)->end, undone, self, budget);
     }
   if (self->asleep || self->peer == NULL)
