@@ -187,6 +187,14 @@ put_peer (XdsDump *dump, XdsPeer *peer)
   xds_peer_visit_held (peer, put_held, &(Held){ dump, record.conn_id });
 }
 
+static XdsSpan
+waiting (const XdsBuffer *buffer)
+{
+  if (buffer->data == NULL)
+    return (XdsSpan){ NULL, 0 };
+  return (XdsSpan){ (const char *) buffer->data + buffer->start, buffer->end - buffer->start };
+}
+
 static void
 put_connection (XdsDump *dump, XdsPeer *peer, gint32 handle)
 {
@@ -194,8 +202,8 @@ put_connection (XdsDump *dump, XdsPeer *peer, gint32 handle)
   XdsRecordConnection record = {
     .id = xds_dump_conn_id (dump, peer),
     .kind = domain != NULL ? XDS_RECORD_RING : XDS_RECORD_SOCKET,
-    .in = { (const char *) peer->in.data + peer->in.start, peer->in.end - peer->in.start },
-    .out = { (const char *) peer->out.data + peer->out.start, peer->out.end - peer->out.start },
+    .in = waiting (&peer->in),
+    .out = waiting (&peer->out),
     .resp_len = peer->cut,
   };
 

@@ -258,14 +258,17 @@ replay_set (Replay *replay, guint64 setting, gint64 value)
 {
   XdsEngine *engine = replay->engine;
 
+  if ((setting == XDS_SET_STORE_DOMID || setting == XDS_SET_PRIVILEGED_DOMID)
+      && (engine->peers != NULL || !is_domid (replay, value)))
+    return refuse (replay, "there are connections already");
   switch (setting)
     {
     case XDS_SET_STORE_DOMID:
       xds_engine_set_store_domid (engine, value);
-      return is_domid (replay, value);
+      return TRUE;
     case XDS_SET_PRIVILEGED_DOMID:
       xds_engine_set_privileged_domid (engine, value);
-      return is_domid (replay, value);
+      return TRUE;
     case XDS_SET_KEEP_ORPHANS:
       xds_engine_set_keep_orphans (engine, value != 0);
       return TRUE;
@@ -419,13 +422,15 @@ xds_engine_recover (XdsEngine *engine, const void *base, gsize base_len,
     .domain_reconnect = answer_domain_reconnect,
     .control = answer_control,
   };
-  Replay replay = { .engine = engine, .piece = pieces, .end = pieces + n_pieces };
+  Replay replay = { .engine = engine, .piece = pieces, .end = pieces };
   const XdsHost *host = engine->host;
   void *host_data = engine->host_data;
   XdsJournal *journal = &engine->journal;
   gboolean done;
 
   g_assert (journal->space.data == NULL);
+  if (n_pieces > 0)
+    replay.end += n_pieces;
   engine->host = &stand_in;
   engine->host_data = &replay;
   journal->at = at != NULL ? at : &journal->nowhere;
