@@ -118,7 +118,7 @@ XdsEngine *xds_engine_new (const XdsHost *host, void *data);
 void xds_engine_free (XdsEngine *engine);
 
 /* Sets which domain serves the store (default 0), whose home relative paths of sockets are in, and
-   which other domain's ring is privileged (default 0). */
+   which other domain's ring is privileged (default 0).  Before there are peers. */
 void xds_engine_set_store_domid (XdsEngine *engine, guint domid);
 void xds_engine_set_privileged_domid (XdsEngine *engine, guint domid);
 
@@ -312,9 +312,13 @@ typedef struct
 /*
  * Fills an @engine that is as new from a dump (@base_len 0: there is none) and what the journal
  * has since, then calls @loaded for each peer that is left, with the handle that was set last, as
- * xds_engine_load() does.  No callback of the host is called before.  FALSE with (transfer full)
- * *ret_why: such a record cannot be, or a turn gave another number of bytes than it did; the engine
- * is of no use then.  @at (nullable) says all the time where we are.
+ * xds_engine_load() does; of whom it does not want nothing is recorded, so a host that goes on with
+ * the same journal must say the same each time.  No callback of the host is called before.  FALSE
+ * with (transfer full) *ret_why: such a record cannot be, or a turn gave another number of bytes
+ * than it did; the engine is of no use then.  @at (nullable) says all the time where we are.
+ *
+ * Each peer may have requests waiting: serve it.  The one whose turn was under way goes first, so
+ * that a request that is refused has its old place.
  */
 gboolean xds_engine_recover (XdsEngine *engine, const void *base, gsize base_len,
                              const XdsJournalPiece *pieces, guint n_pieces, XdsJournalPlace *at,
