@@ -206,6 +206,59 @@ test_damaged (void)
       }
 }
 
+static gint32
+some_handle (void *data G_GNUC_UNUSED, XdsPeer *peer G_GNUC_UNUSED)
+{
+  return 7;
+}
+
+/* (transfer full) What is in a dump of @version for C xenstored, by the types of its records. */
+static char *
+types_for_c (XdsEngine *engine, guint version)
+{
+  const XdsDumpHost host = { -1, -1, some_handle, version };
+  g_autoptr (GBytes) bytes = xds_engine_dump (engine, &host, NULL);
+  GString *text = g_string_new (NULL);
+  XdsRecord record = { .type = XDS_RECORD_OWN };
+  XdsStreamIn in;
+
+  xds_stream_in_init (&in, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+  while (record.type != XDS_RECORD_END && xds_stream_in_read (&in, &record))
+    if (record.type != XDS_RECORD_NODE)
+      g_string_append_printf (text, "%u ", record.type);
+    else
+      g_string_append_printf (text, "%.*s ", (int) record.node.path.len, record.node.path.data);
+  g_assert_cmpuint (in.version, ==, version);
+  return g_string_free (text, FALSE);
+}
+
+/* Proves that C xenstored is given the present without transactions, in the order that it needs,
+   nothing that its version has no record for, and that what is lost by that is told. */
+static void
+test_for_c (void)
+{
+  g_autoptr (XdsWorld) world = xds_world_new ();
+  XdsWorldPeer *socket = xds_world_add_socket (world);
+  g_autofree char *one = NULL, *two = NULL, *lost = NULL, *lost_of_two = NULL;
+  guint32 id;
+
+  expect_ok (socket, XDS_OP_WRITE, 0, "/a\0x", 4);
+  id = start (socket);
+  expect_ok (socket, XDS_OP_WRITE, id, "/t\0x", 4);
+  expect_ok (socket, XDS_OP_RM, 0, "/a", 3);
+  expect_ok (socket, XDS_OP_WRITE, 0, "/b\0x", 4);
+  expect_ok (socket, XDS_OP_WATCH, 0, "/b\0t\0" "2", 7);
+  one = types_for_c (xds_world_engine (world), 1);
+  g_assert_cmpstr (one, ==, "1 2 3 / /tool /b @introduceDomain @releaseDomain 0 ");
+  two = types_for_c (xds_world_engine (world), 2);
+  g_assert_cmpstr (two, ==, "1 6 2 8 / /tool /b @introduceDomain @releaseDomain 0 ");
+  lost = xds_engine_dump_losses (xds_world_engine (world), 1);
+  g_assert_cmpstr (lost, ==, "1 open transaction(s), 1 watch(es) with a depth");
+  expect_ok (socket, XDS_OP_TRANSACTION_END, id, "F", 2);
+  lost_of_two = xds_engine_dump_losses (xds_world_engine (world), 2);
+  g_assert_null (lost_of_two);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -216,5 +269,6 @@ main (int argc, char **argv)
   g_test_add_func ("/dump/dead-owner-forgotten", test_dead_owner_forgotten);
   g_test_add_func ("/dump/twice", test_twice);
   g_test_add_func ("/dump/damaged", test_damaged);
+  g_test_add_func ("/dump/for-c", test_for_c);
   return g_test_run ();
 }

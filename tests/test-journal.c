@@ -24,6 +24,7 @@ typedef struct
   GBytes *base; /* (nullable) */
   guint n_full; /* how often there was no room */
   gboolean more; /* and whether there shall be some then */
+  gboolean busy; /* what is asked of the host is put off */
   GString *refused;
 } World;
 
@@ -45,11 +46,12 @@ dump (XdsEngine *engine)
 }
 
 static XdsStatus
-control (void *data G_GNUC_UNUSED, XdsPeer *peer G_GNUC_UNUSED, const char *const *args,
-         GString *answer)
+control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GString *answer)
 {
   static guint n;
 
+  if (((World *) data)->busy)
+    return XDS_LATER;
   g_string_append_printf (answer, "%s %u", args[0], ++n); /* another one each time */
   return XDS_OK;
 }
@@ -408,6 +410,74 @@ test_damaged (void)
   world_clear (&world);
 }
 
+/* Proves that a request which is put off holds up its own peer alone, that it was not executed for
+   who takes over after a death, and that it is answered once when it is not put off any more. */
+static void
+test_later (void)
+{
+  g_autoptr (GString) none = NULL, answer = NULL;
+  XdsPeer *peer, *other;
+  World world;
+
+  world_init (&world, SPACE);
+  peer = add_socket (&world);
+  other = add_socket (&world);
+  world.busy = TRUE;
+  call (peer, XDS_OP_WRITE, "/a\0x", 4);
+  send (peer, XDS_OP_CONTROL, "log", 4);
+  g_assert_false (xds_peer_serve (peer, 2));
+  g_assert_false (xds_peer_wants_input (peer));
+  call (other, XDS_OP_WRITE, "/b\0x", 4);
+  die (&world, NULL);
+  peer = xds_engine_find_peer (world.engine, 1);
+  none = output (peer);
+  g_assert_cmpuint (none->len, ==, 0);
+  xds_peer_serve (peer, 2);
+  xds_engine_unpark (world.engine);
+  g_assert_false (xds_peer_wants_input (peer));
+  world.busy = FALSE;
+  xds_engine_unpark (world.engine);
+  answer = output (peer);
+  g_assert_cmpuint (answer->len, >, sizeof (XdsMsgHeader));
+  xds_engine_unpark (world.engine);
+  drain (peer);
+  die (&world, NULL);
+  none->len = xds_peer_output (xds_engine_find_peer (world.engine, 1), &(const guint8 *){ NULL });
+  g_assert_cmpuint (none->len, ==, 0);
+  world_clear (&world);
+}
+
+/* Proves that all whole requests are executed at once, though their answers are more than the peer
+   would be served for, and that who takes over after a death gives the same. */
+static void
+test_finish (void)
+{
+  g_autoptr (GString) before = NULL, after = NULL;
+  char value[3 + 3000] = "/a"; /* eighty answers with it are less than the bound, a hundred more */
+  XdsPeer *peer;
+  World world;
+
+  world_init (&world, SPACE);
+  peer = add_socket (&world);
+  call (peer, XDS_OP_WRITE, value, sizeof value);
+  for (guint i = 0; i < 100; i++)
+    {
+      send (peer, XDS_OP_READ, "/a", 3);
+      if (i < 80)
+        xds_peer_serve (peer, 1);
+    }
+  while (xds_peer_serve (peer, 1))
+    continue;
+  g_assert_false (xds_peer_wants_input (peer));
+  xds_engine_finish (world.engine);
+  before = output (peer);
+  g_assert_cmpuint (before->len, ==, 100 * (sizeof (XdsMsgHeader) + sizeof value - 3));
+  die (&world, NULL);
+  after = output (xds_engine_find_peer (world.engine, 1));
+  g_assert_true (g_string_equal (before, after));
+  world_clear (&world);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -417,5 +487,7 @@ main (int argc, char **argv)
   g_test_add_func ("/journal/refused", test_refused);
   g_test_add_func ("/journal/full", test_full);
   g_test_add_func ("/journal/damaged", test_damaged);
+  g_test_add_func ("/journal/later", test_later);
+  g_test_add_func ("/journal/finish", test_finish);
   return g_test_run ();
 }

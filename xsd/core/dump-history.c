@@ -102,8 +102,8 @@ put_tree (XdsDump *dump, XdsNode *node, XdsSnapshot *as_of)
   put_children (dump, node, as_of);
 }
 
-static void
-put_whole_tree (XdsDump *dump)
+void
+xds_dump_tree (XdsDump *dump)
 {
   dump->len = g_strlcpy (dump->path, "/", sizeof dump->path);
   put_tree (dump, dump->engine->store.root, dump->view);
@@ -502,7 +502,7 @@ xds_dump_history (XdsDump *dump)
   while (snapshot != NULL && snapshot->older != NULL)
     snapshot = snapshot->older;
   dump->view = snapshot;
-  put_whole_tree (dump);
+  xds_dump_tree (dump);
   for (; snapshot != NULL; snapshot = snapshot->newer)
     {
       put_txn (dump, xds_txn_of_snapshot (snapshot));

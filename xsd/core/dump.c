@@ -138,8 +138,9 @@ put_watches (XdsDump *dump, const XdsPeer *peer)
       gsize len = xds_point_path (watch->point, path, sizeof path);
       const XdsRecordWatch record = {
         .conn_id = xds_dump_conn_id (dump, peer),
-        .depth = watch->depth < 0 ? XDS_RECORD_DEPTH_ALL
-                                  : MIN (watch->depth, XDS_RECORD_DEPTH_ALL - 1),
+        .depth = watch->depth < 0 || dump->version == 1
+                     ? XDS_RECORD_DEPTH_ALL
+                     : MIN (watch->depth, XDS_RECORD_DEPTH_ALL - 1),
         .path = { path + watch->skip, len - watch->skip },
         .token = { watch->token, watch->token_len },
       };
@@ -196,14 +197,38 @@ waiting (const XdsBuffer *buffer)
 }
 
 static void
+append_held (const char *event, gsize len, void *data)
+{
+  const XdsMsgHeader header = { .type = XDS_OP_WATCH_EVENT, .len = len };
+
+  g_byte_array_append (data, (const guint8 *) &header, sizeof header);
+  g_byte_array_append (data, (const guint8 *) event, len);
+}
+
+/* What waits for the peer; for C xenstored events that were kept back are among it. */
+static GByteArray *
+output_of (const XdsDump *dump, const XdsPeer *peer)
+{
+  GByteArray *output = g_byte_array_new ();
+  XdsSpan queued = waiting (&peer->out);
+
+  if (queued.len > 0)
+    g_byte_array_append (output, (const guint8 *) queued.data, queued.len);
+  if (dump->version != 0)
+    xds_peer_visit_held (peer, append_held, output);
+  return output;
+}
+
+static void
 put_connection (XdsDump *dump, XdsPeer *peer, gint32 handle)
 {
   const XdsDomain *domain = peer->domain;
+  g_autoptr (GByteArray) output = output_of (dump, peer);
   XdsRecordConnection record = {
     .id = xds_dump_conn_id (dump, peer),
     .kind = domain != NULL ? XDS_RECORD_RING : XDS_RECORD_SOCKET,
     .in = waiting (&peer->in),
-    .out = waiting (&peer->out),
+    .out = { (const char *) output->data, output->len },
     .resp_len = peer->cut,
   };
 
@@ -213,7 +238,7 @@ put_connection (XdsDump *dump, XdsPeer *peer, gint32 handle)
       record.target = domain->target < 0 ? XDS_RECORD_NO_DOMID : domain->target;
       record.port = handle;
       record.unique_id = domain->unique_id;
-      record.has_unique_id = domain->unique_id != 0;
+      record.has_unique_id = domain->unique_id != 0 && dump->version != 1;
     }
   else
     record.socket_fd = handle;
@@ -227,8 +252,13 @@ put_peers (XdsDump *dump, const XdsDumpHost *host, void *data)
 
   for (; peer != NULL; peer = peer->prev)
     {
-      put_connection (dump, peer, host->handle != NULL ? host->handle (data, peer) : peer->handle);
-      put_peer (dump, peer);
+      gint32 handle = host->handle != NULL ? host->handle (data, peer) : peer->handle;
+
+      if (dump->version != 0 && (handle < 0 || (peer->failed && peer->domain == NULL)))
+        continue;
+      put_connection (dump, peer, handle);
+      if (dump->version == 0)
+        put_peer (dump, peer);
       put_watches (dump, peer);
     }
 }
@@ -287,25 +317,99 @@ number_peers (XdsDump *dump)
     g_hash_table_insert (dump->ids, peer, GUINT_TO_POINTER (++n));
 }
 
+/* For one of us. */
+static void
+put_all (XdsDump *dump, const XdsDumpHost *host, void *data)
+{
+  put_quotas (dump);
+  put_state (dump);
+  each_domain (dump, put_domain_state);
+  put_peers (dump, host, data);
+  xds_dump_history (dump);
+  each_domain (dump, put_domain);
+  put_accounts (dump);
+}
+
+/* For C xenstored, which knows of a store without a past. */
+static void
+put_present (XdsDump *dump, const XdsDumpHost *host, void *data)
+{
+  if (dump->version > 1)
+    put_quotas (dump);
+  put_peers (dump, host, data);
+  xds_dump_tree (dump);
+  if (dump->version > 1)
+    each_domain (dump, put_domain);
+}
+
 GBytes *
 xds_engine_dump (XdsEngine *engine, const XdsDumpHost *host, void *data)
 {
   XdsStreamOut out;
-  XdsDump dump = { .engine = engine, .out = &out, .ids = g_hash_table_new (NULL, NULL) };
+  XdsDump dump = {
+    .engine = engine,
+    .out = &out,
+    .ids = g_hash_table_new (NULL, NULL),
+    .version = host->version,
+  };
 
   xds_journal_settle (engine);
   xds_stream_out_heap (&out);
-  xds_stream_put_header (&out, XDS_STREAM_VERSION_MAX);
+  xds_stream_put_header (&out, host->version != 0 ? host->version : XDS_STREAM_VERSION_MAX);
   xds_stream_put_global (&out, &(XdsRecordGlobal){ host->socket_fd, host->evtchn_fd });
   number_peers (&dump);
-  put_quotas (&dump);
-  put_state (&dump);
-  each_domain (&dump, put_domain_state);
-  put_peers (&dump, host, data);
-  xds_dump_history (&dump);
-  each_domain (&dump, put_domain);
-  put_accounts (&dump);
+  if (host->version == 0)
+    put_all (&dump, host, data);
+  else
+    put_present (&dump, host, data);
   xds_stream_put_end (&out);
   g_hash_table_unref (dump.ids);
   return g_bytes_new_take (out.data, out.used);
+}
+
+/* --- what is lost on the way to C xenstored --- */
+
+static guint
+count_depths (const XdsEngine *engine)
+{
+  guint n = 0;
+
+  for (const XdsPeer *peer = engine->peers; peer != NULL; peer = peer->next)
+    for (const XdsWatch *watch = peer->watches; watch != NULL; watch = watch->owner_next)
+      n += watch->depth != XDS_WATCH_ANY_DEPTH;
+  return n;
+}
+
+static guint
+count_limited (const XdsEngine *engine)
+{
+  GHashTableIter iter;
+  gpointer domain;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, engine->domains);
+  while (g_hash_table_iter_next (&iter, NULL, &domain))
+    n += ((XdsDomain *) domain)->account->own != 0;
+  return n;
+}
+
+static void
+append_count (GString *text, guint64 n, const char *what)
+{
+  if (n > 0)
+    g_string_append_printf (text, "%s%" G_GUINT64_FORMAT " %s", text->len > 0 ? ", " : "", n, what);
+}
+
+char *
+xds_engine_dump_losses (XdsEngine *engine, guint version)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  append_count (text, engine->statistics.transactions, "open transaction(s)");
+  if (version == 1)
+    {
+      append_count (text, count_depths (engine), "watch(es) with a depth");
+      append_count (text, count_limited (engine), "domain(s) with quotas of their own");
+    }
+  return text->len > 0 ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
 }

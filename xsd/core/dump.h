@@ -104,6 +104,7 @@ typedef struct
   XdsStreamOut *out;
   GHashTable *ids;   /* (owned) peer -> number of its connection */
   XdsSnapshot *view; /* (nullable) the moment that nodes are written as of; NULL: now */
+  guint version;     /* of XdsDumpHost */
   gsize len;         /* of the path */
   char path[XDS_PATH_BUF];
 } XdsDump;
@@ -112,6 +113,7 @@ void xds_dump_own (XdsDump *dump, guint32 type, const void *body, gsize len);
 void xds_dump_words (XdsDump *dump, guint32 type, guint32 number, const void *bytes, gsize len);
 guint32 xds_dump_conn_id (XdsDump *dump, const XdsPeer *peer);
 void xds_dump_history (XdsDump *dump);
+void xds_dump_tree (XdsDump *dump); /* as the view sees it */
 
 /* load.c: all but the peers' transports, which are attached at last. */
 gboolean xds_load_state (XdsEngine *engine, const void *stream, gsize len, gboolean exact,

@@ -20,6 +20,13 @@
 typedef struct XdsEngine XdsEngine;
 typedef struct XdsPeer XdsPeer;
 
+/*
+ * No status of the wire: a host's answer to a CONTROL request that takes a while.  The request
+ * stays where it is, as if it had not come yet, and is executed again by xds_engine_unpark(); its
+ * peer waits, others do not.
+ */
+#define XDS_LATER XDS_STATUS_MAX
+
 /* A domain as the hypervisor knows it. */
 typedef struct
 {
@@ -92,7 +99,7 @@ typedef struct
 
   /* CONTROL sub-commands that are the host's: "log", "logfile", "memreport", ...
      Append the answer's text.  @args: the sub-command and what follows it.  XDS_EINVAL for one
-     that is unknown. */
+     that is unknown; XDS_LATER: not yet, see there. */
   XdsStatus (*control) (void *data, XdsPeer *peer, const char *const *args, GString *answer);
 
   /* CONTROL print. */
@@ -181,6 +188,13 @@ void xds_peer_filled (XdsPeer *peer, gsize n);
  */
 gboolean xds_peer_serve (XdsPeer *peer, guint budget);
 
+/* Executes again what was put off, at once. */
+void xds_engine_unpark (XdsEngine *engine);
+
+/* Executes all whole requests that are buffered and not put off, however much their answers pile
+   up: whoever takes over has of each peer at most one, in part. */
+void xds_engine_finish (XdsEngine *engine);
+
 /* Would bytes of @peer be taken now? */
 gboolean xds_peer_wants_input (XdsPeer *peer);
 
@@ -249,9 +263,16 @@ typedef struct
 
   /* The descriptor of a socket, the local port of a ring; NULL: as xds_peer_set_handle() said. */
   gint32 (*handle) (void *data, XdsPeer *peer);
+
+  /* 0: all that there is, for one of us.  1 or 2: what C xenstored takes of a stream of that
+     version, after xds_engine_finish(). */
+  guint version;
 } XdsDumpHost;
 
 GBytes *xds_engine_dump (XdsEngine *engine, const XdsDumpHost *host, void *data);
+
+/* (transfer full) (nullable) What there is that such a dump cannot hold, as words in a sentence. */
+char *xds_engine_dump_losses (XdsEngine *engine, guint version);
 
 /* @peer was loaded, with what it had not sent and not taken: attach its transport.  FALSE: it
    cannot be reached any more, and is forgotten like one that hung up. */
@@ -297,6 +318,9 @@ typedef struct
  * xds_peer_reset(), xds_peer_give_up() and xds_peer_set_handle(); nothing that is recorded else.
  */
 void xds_engine_set_journal (XdsEngine *engine, const XdsJournalSpace *space);
+
+/* In a child that has the engine by fork(): the journal is the parent's, and is not touched. */
+void xds_engine_leave_journal (XdsEngine *engine);
 
 /* How many bytes the peer gave and took in all, as the journal has them. */
 guint64 xds_peer_given (XdsPeer *peer);

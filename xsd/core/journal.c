@@ -69,6 +69,12 @@ xds_engine_set_journal (XdsEngine *engine, const XdsJournalSpace *space)
 }
 
 void
+xds_engine_leave_journal (XdsEngine *engine)
+{
+  xds_journal_init (&engine->journal);
+}
+
+void
 xds_engine_refuse (XdsEngine *engine, const XdsJournalPlace *place)
 {
   XdsJournal *self = &engine->journal;
@@ -328,6 +334,14 @@ xds_journal_begin_request (XdsEngine *engine)
   return FALSE;
 }
 
+void
+xds_journal_put_off (XdsEngine *engine)
+{
+  XdsJournal *self = &engine->journal;
+
+  set_place (self, self->at->position, --self->n_requests);
+}
+
 gboolean
 xds_journal_begin_drained (XdsPeer *peer, gsize n)
 {
@@ -453,6 +467,8 @@ xds_ask_control (XdsEngine *engine, XdsPeer *peer, const char *const *args, GStr
 
   if (host->control != NULL)
     status = host->control (engine->host_data, peer, args, answer);
+  if (status == XDS_LATER)
+    return status;
   xds_control_cut (answer);
   head = (XdsRecordText){ status, answer->len };
   record_answer (engine, XDS_RECORD_ANSWER_CONTROL,

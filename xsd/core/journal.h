@@ -105,6 +105,8 @@ void xds_journal_end_turn (XdsPeer *peer);
 gboolean xds_journal_may_go_on (XdsEngine *engine);
 /* It is on; TRUE: it is to be refused. */
 gboolean xds_journal_begin_request (XdsEngine *engine);
+/* It was put off (XDS_LATER), as if it had not been on. */
+void xds_journal_put_off (XdsEngine *engine);
 
 /* All that @peer has, @n bytes, is about to go: TRUE if the journal has to know. */
 gboolean xds_journal_begin_drained (XdsPeer *peer, gsize n);

@@ -250,7 +250,7 @@ static const Control controls[] = {
   { "connections", "", control_connections },
   { "deaths", "", NULL },
   { "help", "", control_help },
-  { "live-update", "[-c <options>] [-t <seconds>] [-F] <file>", NULL },
+  { "live-update", "[-c <options>] [-t <seconds>] [-v <version>] [-F] <file>", NULL },
   { "log", "on|off|+<switch>|-<switch>", NULL },
   { "logfile", "<file>", NULL },
   { "memreport", "[<file>]", control_memreport },

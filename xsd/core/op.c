@@ -256,7 +256,7 @@ init_request (XdsRequest *request, XdsPeer *peer, const XdsMsgHeader *header, co
   engine->op = xds_op_name (header->type);
 }
 
-void
+gboolean
 xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload)
 {
   XdsEngine *engine = peer->engine;
@@ -265,6 +265,12 @@ xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload)
 
   init_request (&request, peer, header, payload);
   status = run (&request);
+  if (status == XDS_LATER)
+    {
+      engine->statistics.requests--;
+      engine->op = NULL;
+      return FALSE;
+    }
   answer (&request, status);
   if (request.fresh != NULL)
     fire_fresh (&request);
@@ -275,6 +281,7 @@ xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload)
       settle (&request);
     }
   engine->op = NULL;
+  return TRUE;
 }
 
 /* NULs as "|", what else is no text as in C. */

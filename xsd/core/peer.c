@@ -157,7 +157,7 @@ forget (XdsPeer *peer)
   peer->last_txn_id = 0;
   peer->n_lost = 0;
   peer->part_generation = 0;
-  peer->failed = FALSE;
+  peer->failed = peer->parked = FALSE;
 }
 
 void
@@ -302,6 +302,8 @@ takes_answers (const XdsPeer *peer)
 {
   gsize waiting = peer->out.end - peer->out.start;
 
+  if (peer->parked)
+    return FALSE;
   if (waiting == 0)
     return TRUE;
   if (peer->privileged)
@@ -409,7 +411,12 @@ serve_one (XdsPeer *peer)
   if (xds_journal_begin_request (peer->engine))
     xds_op_refuse (peer, &header, payload);
   else
-    xds_op_run (peer, &header, payload);
+    peer->parked = !xds_op_run (peer, &header, payload);
+  if (peer->parked)
+    {
+      xds_journal_put_off (peer->engine);
+      return FALSE;
+    }
   in->start += sizeof header + header.len;
   return TRUE;
 }
@@ -446,7 +453,7 @@ xds_peer_redo (XdsPeer *peer, guint n, gboolean failed)
   guint done = 0;
 
   peer->serving = TRUE;
-  while (done < n && !peer->failed && takes_answers (peer) && serve_one (peer))
+  while (done < n && !peer->failed && serve_one (peer))
     done++;
   if (failed && done == n && !peer->failed && serve_one (peer))
     done++;
@@ -637,6 +644,51 @@ xds_peer_drained (XdsPeer *peer, gsize n)
     release_held (peer);
   charge_output (peer);
   xds_journal_end (peer->engine, begun);
+}
+
+/* --- requests out of turn --- */
+
+/* As many as there is room for in the journal. */
+static void
+serve_all (XdsPeer *peer)
+{
+  gboolean recorded = xds_journal_begin_turn (peer);
+
+  peer->serving = TRUE;
+  while (!peer->failed && xds_journal_may_go_on (peer->engine) && serve_one (peer))
+    continue;
+  finish_turn (peer);
+  if (recorded)
+    xds_journal_end_turn (peer);
+  tell_host (peer);
+}
+
+void
+xds_engine_unpark (XdsEngine *engine)
+{
+  for (XdsPeer *peer = engine->peers; peer != NULL; peer = peer->next)
+    if (peer->parked)
+      {
+        peer->parked = FALSE;
+        xds_peer_serve (peer, 1);
+        tell_host (peer);
+      }
+}
+
+/* A request can be what ends another peer, so each look begins anew. */
+void
+xds_engine_finish (XdsEngine *engine)
+{
+  XdsPeer *peer = engine->peers;
+
+  while (peer != NULL)
+    if (!peer->parked && has_request (peer))
+      {
+        serve_all (peer);
+        peer = engine->peers;
+      }
+    else
+      peer = peer->next;
 }
 
 /* --- from and to a dump --- */

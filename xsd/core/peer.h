@@ -74,6 +74,7 @@ struct XdsPeer
   guint serving : 1;
   guint told : 1;   /* the host knows that there is something to do */
   guint failed : 1; /* broke the protocol: its bytes are not read any more */
+  guint parked : 1; /* its next request was put off (XDS_LATER) */
 };
 
 XdsPeer *xds_peer_new (XdsEngine *engine, XdsDomain *domain, const XdsSocketIdentity *identity);

@@ -84,7 +84,8 @@ enum
 };
 
 /* op.c */
-void xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload);
+/* FALSE: it was put off (XDS_LATER). */
+gboolean xds_op_run (XdsPeer *peer, const XdsMsgHeader *header, const char *payload);
 /* Answers EIO instead, and tells the host. */
 void xds_op_refuse (XdsPeer *peer, const XdsMsgHeader *header, const char *payload);
 XdsStatus xds_request_path (XdsRequest *request, XdsSpan text, XdsPathFlags flags);
