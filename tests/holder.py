@@ -7,7 +7,7 @@
 # In each round it sends one half of a write on one connection, and on another one more reads than
 # fit into the socket, of which it takes no answer.  It makes FOLDER/ready.ROUND, waits for
 # FOLDER/go.ROUND, sends the other half, and prints what came: answers in their order, and the
-# event of the write before its answer.
+# event of the write before its answer.  With the socket alone it starts a transaction and stays.
 
 import os
 import socket
@@ -15,7 +15,7 @@ import struct
 import sys
 import time
 
-READ, WATCH, WRITE, EVENT, ERROR = 2, 4, 11, 15, 16
+READ, WATCH, START, WRITE, EVENT = 2, 4, 6, 11, 15
 HEADER = struct.Struct("=IIII")
 READS = 400
 BIG = b"x" * 2000
@@ -79,4 +79,8 @@ def main():
         print("round %d: all came" % number, flush=True)
 
 
+if len(sys.argv) == 2:
+    client = Client(sys.argv[1])
+    client.ask(START, b"\0")
+    time.sleep(600)
 main()

@@ -44,7 +44,7 @@ update ()
 
 plan 17
 background "$top_srcdir/tests/peers/rundaemon.sh" "$host" $xen/xenstored -N >"$work/log" 2>&1
-wait_for test -S "$XENSTORED_PATH"
+wait_for timeout 5 xenstore-exists /tool # the socket is there before the pretend hypervisor is
 for id in 1 2; do
   dom create $id >/dev/null && dom introduce $id >/dev/null
   xenstore-write "/local/domain/$id/name" "guest $id"

@@ -223,13 +223,7 @@ control_deaths (XdsService *self, const char *const *args, GString *answer)
 }
 
 static XdsStatus
-control_live_update (XdsService *self, const char *const *args, GString *answer)
-{
-  return xds_live_update_control (self, args, answer) ? XDS_OK : XDS_EINVAL;
-}
-
-static XdsStatus
-control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GString *answer)
+control (void *data, XdsPeer *peer, const char *const *args, GString *answer)
 {
   static const struct
   {
@@ -237,7 +231,6 @@ control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GStri
     XdsStatus (*run) (XdsService *self, const char *const *args, GString *answer);
   } commands[] = {
     { "deaths", control_deaths },
-    { "live-update", control_live_update },
     { "log", control_log },
     { "logfile", control_logfile },
     { "memreport", control_memreport },
@@ -246,6 +239,8 @@ control (void *data, XdsPeer *peer G_GNUC_UNUSED, const char *const *args, GStri
   XdsService *self = data;
 
   xds_loop_disturb (self->loop);
+  if (g_strcmp0 (args[0], "live-update") == 0)
+    return xds_live_update_control (self, peer, args + 1, answer);
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     if (g_strcmp0 (args[0], commands[i].name) == 0)
       return commands[i].run (self, args + 1, answer);

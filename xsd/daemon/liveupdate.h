@@ -6,17 +6,33 @@
  * transactions, rings and whatever is on its way stay as they are.
  */
 
-#include <gio/gio.h>
+#include "xsd/core/engine.h"
+#include "xsd/daemon/aside.h"
 
 typedef struct XdsService XdsService;
 
-/* CONTROL live-update: what to answer. */
-gboolean xds_live_update_control (XdsService *service, const char *const *args, GString *answer);
+/* Of a service. */
+typedef struct
+{
+  char *file, *line;      /* (owned) (nullable) what to become, and its options if not ours */
+  guint64 asker;          /* id of the peer that waits for the answer */
+  guint64 seconds, version;
+  gboolean force;
+  XdsAside *trial;        /* (owned) (nullable) while it is tried */
+  char *answer;           /* (owned) (nullable) until the asker has it */
+  gboolean stopped;       /* by -a */
+  gboolean alone;         /* the keeper is gone: we become ourselves, untried */
+  gboolean going;         /* what cannot be answered now never will be */
+} XdsLiveUpdate;
 
-/* Between two turns: if an update is due, does not return unless it failed. */
-void xds_live_update_turn (XdsService *service);
+/* CONTROL live-update: the loop does not come back unless it failed. */
+XdsStatus xds_live_update_control (XdsService *service, XdsPeer *peer, const char *const *args,
+                                   GString *answer);
 
 /* Our keeper is gone: we become ourselves, with a new one, before anything else. */
 void xds_live_update_alone (XdsService *service);
+
+/* Between two turns: does that. */
+void xds_live_update_turn (XdsService *service);
 
 void xds_live_update_clear (XdsService *service);

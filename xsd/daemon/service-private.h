@@ -43,11 +43,7 @@ struct XdsService
   XdsPidFile *pid_file;     /* (unowned) (nullable) */
   XdsKeeper *keeper;        /* (unowned) (nullable) */
   XdsKeeperWatch watch;     /* whether it is still there */
-  struct
-  {
-    char *file, *line; /* (owned) (nullable) what to become; its options, if not ours */
-    gboolean due;
-  } update;
+  XdsLiveUpdate update;
 };
 
 /* The engine's callbacks. */

@@ -445,6 +445,14 @@ xds_socket_server_adopt (XdsSocketServer *self, int fd, const char *path, GError
   return FALSE;
 }
 
+int
+xds_socket_server_listener (const XdsSocketServer *self)
+{
+  const Listener *first = self->listeners->len > 0 ? self->listeners->pdata[0] : NULL;
+
+  return first != NULL ? first->item.fd : -1;
+}
+
 void
 xds_socket_server_hand_over (XdsSocketServer *self, GString *text)
 {

@@ -45,6 +45,9 @@ void xds_socket_server_drop (XdsSocketServer *self, XdsPeer *peer);
 /* Appends the descriptors of all connections to @fds (element-type int). */
 void xds_socket_server_fds (XdsSocketServer *self, GArray *fds);
 
+/* The descriptor of the first listener; -1: there is none. */
+int xds_socket_server_listener (const XdsSocketServer *self);
+
 /* Open connections, and whether new ones wait because descriptors ran out. */
 guint xds_socket_server_count (const XdsSocketServer *self);
 gboolean xds_socket_server_is_paused (const XdsSocketServer *self);
