@@ -258,6 +258,7 @@ static const Control controls[] = {
   { "quota", "[set <name> <val>|<domid>|max [-r]]", control_quota },
   { "quota-soft", "[set <name> <val>]", control_quota_soft },
   { "reason", "<domid>", NULL },
+  { "snapshot", "[<file>]", NULL },
   { "transactions", "", control_transactions },
   { "watches", "", control_watches },
 };

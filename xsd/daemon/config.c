@@ -59,6 +59,8 @@ static const Key keys[] = {
   { "hooks", "timeout", TYPE_COUNT, FIELD (hooks_timeout), NULL },
   { "hooks", "at-once", TYPE_COUNT, FIELD (hooks_at_once), NULL },
   { "userdata", "last-will", TYPE_NUMBER, FIELD (last_will), NULL },
+  { "snapshot", "file", TYPE_PATH, FIELD (snapshot_file), NULL },
+  { "snapshot", "interval", TYPE_NUMBER, FIELD (snapshot_interval), NULL },
   { "log", "target", TYPE_TEXT, FIELD (log_target), " auto journal syslog stderr file " },
   { "log", "level", TYPE_TEXT, FIELD (log_level), " error warning notice info debug " },
   { "log", "file", TYPE_PATH, FIELD (log_file), NULL },

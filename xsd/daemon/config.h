@@ -41,6 +41,10 @@ typedef struct
   /* [userdata] */
   guint64 last_will; /* seconds for which the dead leave their data; 0: not */
 
+  /* [snapshot] */
+  char *snapshot_file;       /* (nullable) */
+  guint64 snapshot_interval; /* seconds; 0: only on demand */
+
   /* [quota] (element-type XdsQuotaSetting) */
   GArray *quotas;
 

@@ -241,6 +241,8 @@ control (void *data, XdsPeer *peer, const char *const *args, GString *answer)
   xds_loop_disturb (self->loop);
   if (g_strcmp0 (args[0], "live-update") == 0)
     return xds_live_update_control (self, peer, args + 1, answer);
+  if (g_strcmp0 (args[0], "snapshot") == 0)
+    return xds_saver_control (self->saver, peer, args + 1, self->update.going, answer);
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     if (g_strcmp0 (args[0], commands[i].name) == 0)
       return commands[i].run (self, args + 1, answer);

@@ -24,6 +24,7 @@
 
 #include "xsd/daemon/program.h"
 #include "xsd/daemon/service-private.h"
+#include "xsd/daemon/statefile.h"
 #include "xsd/transport/failure.h"
 
 #include <errno.h>
@@ -59,23 +60,6 @@ handle_of (void *data, XdsPeer *peer)
   return link->item.fd;
 }
 
-static gboolean
-write_all (int fd, const guint8 *data, gsize len)
-{
-  while (len > 0)
-    {
-      ssize_t n = write (fd, data, len);
-
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n < 0)
-        return FALSE;
-      data += n;
-      len -= n;
-    }
-  return TRUE;
-}
-
 static int
 new_memory (GError **error)
 {
@@ -96,12 +80,9 @@ dump (XdsService *self, int fd, guint version, int channels, GError **error)
     .handle = handle_of,
     .version = version,
   };
-  g_autoptr (GBytes) stream = xds_engine_dump (self->engine, &side, self);
-  gsize len;
-  const guint8 *data = g_bytes_get_data (stream, &len);
 
-  return (write_all (fd, data, len) && lseek (fd, 0, SEEK_SET) == 0)
-         || xds_fail (error, errno, "there is no room for the state");
+  return xds_state_write (self->engine, &side, self, fd, NULL, error)
+         && (lseek (fd, 0, SEEK_SET) == 0 || xds_fail (error, errno, "cannot read the state"));
 }
 
 /* --- how the new program is started --- */
@@ -218,6 +199,7 @@ become (XdsService *self, const char *file, char **argv, const char *resume, int
   g_message ("live update: going on as %s", file);
   g_clear_pointer (&self->hooks, xds_hooks_free);
   g_clear_pointer (&self->blobs, xds_blobs_free);
+  g_clear_pointer (&self->saver, xds_saver_free);
   xds_ring_server_deafen (self->rings);
   if (channels < 0)
     {

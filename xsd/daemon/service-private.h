@@ -13,6 +13,7 @@
 #include "xsd/daemon/liveupdate.h"
 #include "xsd/daemon/notify.h"
 #include "xsd/daemon/process.h"
+#include "xsd/daemon/saver.h"
 #include "xsd/daemon/service.h"
 #include "xsd/daemon/survival.h"
 #include "xsd/transport/domring.h"
@@ -44,6 +45,7 @@ struct XdsService
   XdsKeeper *keeper;        /* (unowned) (nullable) */
   XdsKeeperWatch watch;     /* whether it is still there */
   XdsLiveUpdate update;
+  XdsSaver *saver;
 };
 
 /* The engine's callbacks. */

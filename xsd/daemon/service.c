@@ -167,6 +167,7 @@ reload (gpointer data, XdsConfig *config, GError **error)
   self->config = config;
   apply_settings (self);
   xds_hooks_set_config (self->hooks, config);
+  xds_saver_set_config (self->saver, config);
   g_message ("read the configuration again");
   return TRUE;
 }
@@ -341,6 +342,7 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
   if (!make_state (self, resume, error) || !make_listeners (self, resume, error))
     return NULL;
   make_blobs (self);
+  self->saver = xds_saver_new (self->engine, config);
   xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
   return g_steal_pointer (&self);
 }
@@ -353,6 +355,7 @@ xds_service_free (XdsService *self)
   if (self->loop != NULL)
     xds_loop_set_hooks (self->loop, NULL, NULL, NULL);
   xds_live_update_clear (self);
+  g_clear_pointer (&self->saver, xds_saver_free);
   if (self->survival != NULL)
     xds_survival_end (self->survival);
   g_clear_pointer (&self->sockets, xds_socket_server_free);
