@@ -126,6 +126,7 @@ run_all (BenchRun *run)
   bench_work_loaded (run);
   bench_work_domains (run);
   bench_work_curves (run);
+  bench_work_update (run);
   bench_pin ("none");
   run->variant = ".clock";
   run_requests (run);

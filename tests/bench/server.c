@@ -123,6 +123,12 @@ find_worker (GPid pid)
   return g_file_get_contents (path, &text, NULL, NULL) && *text != '\0' ? atoi (text) : pid;
 }
 
+void
+bench_server_updated (BenchServer *server)
+{
+  server->worker = find_worker (server->pid);
+}
+
 BenchServer *
 bench_server_start (BenchKind kind)
 {

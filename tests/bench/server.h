@@ -44,6 +44,9 @@ void bench_pin (const char *how);
    "delta" of @value in it. */
 BenchPeer **bench_server_guests (BenchServer *server, guint n, const char *value);
 
+/* Another process serves by now, as after a live update. */
+void bench_server_updated (BenchServer *server);
+
 /* Memory in bytes: its own, and what ours keeps for the process that would take its place. */
 gsize bench_server_memory (const BenchServer *server);
 gsize bench_server_kept (const BenchServer *server);

@@ -11,6 +11,7 @@ void bench_work_transactions (BenchRun *run, BenchServer **servers);
 void bench_work_loaded (BenchRun *run);
 void bench_work_domains (BenchRun *run);
 void bench_work_curves (BenchRun *run);
+void bench_work_update (BenchRun *run);
 
 /* Makes nodes number @from to @n - 1 below @dir, a thousand to a folder: @dir/000/000 and so on. */
 void bench_populate (BenchServer *server, const char *dir, guint from, guint n, const char *value);
