@@ -227,7 +227,7 @@ test_answers (void)
   world_clear (&world);
 }
 
-/* Proves that reading leaves nothing in the journal, unless its answer was taken in part. */
+/* Proves that reading leaves nothing in the journal, unless not all of its answer was taken. */
 static void
 test_reading (void)
 {
@@ -248,6 +248,15 @@ test_reading (void)
   g_assert_cmpuint (world.end, ==, end);
   g_assert_cmpuint (xds_peer_given (peer), ==, given);
   g_assert_cmpuint (xds_peer_taken (peer), ==, taken);
+  send (peer, XDS_OP_READ, "/a", 3);
+  xds_peer_serve (peer, 1);
+  g_assert_cmpuint (world.end, ==, end);
+  xds_peer_drained (peer, 0);
+  g_assert_cmpuint (world.end, >, end);
+  drain (peer);
+  end = world.end;
+  given = xds_peer_given (peer);
+  taken = xds_peer_taken (peer);
   send (peer, XDS_OP_READ, "/a", 3);
   xds_peer_serve (peer, 1);
   g_assert_cmpuint (world.end, ==, end);

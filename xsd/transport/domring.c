@@ -222,6 +222,8 @@ ring_drain (Ring *self)
     return 0;
   xds_slate_next_out (slate, self->link.peer, bytes, len);
   n = xds_ring_copy_in (&self->writer, bytes, len);
+  if (n == 0)
+    xds_peer_drained (self->link.peer, 0); /* what the turn answers must be kept */
   if (n <= 0)
     return n;
   xds_slate_went (slate, n, self->writer.index + n);

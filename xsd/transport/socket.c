@@ -188,8 +188,7 @@ conn_send_piece (Conn *self, const guint8 *bytes, gsize len)
       link->deaf = link->eof = TRUE;
       n = len;
     }
-  if (n > 0)
-    xds_peer_drained (link->peer, n);
+  xds_peer_drained (link->peer, MAX (n, 0)); /* none too: then what it answers must be kept */
   return n == (ssize_t) len;
 }
 
