@@ -246,17 +246,21 @@ replay (Recovery *self, GError **error)
 static void
 give_pending (Recovery *self, XdsPeer *peer)
 {
+  gboolean counted = self->pending == NULL || xds_peer_given (peer) != self->slate.given;
   guint8 *room;
 
-  if (self->pending == NULL || xds_peer_given (peer) != self->slate.given)
-    return; /* none, or it counted */
-  if (xds_peer_input (peer, &room) < self->n_pending)
+  if (!counted && xds_peer_input (peer, &room) < self->n_pending)
     {
       g_ptr_array_add (self->lost, peer);
       return;
     }
-  memcpy (room, self->pending, self->n_pending);
-  xds_peer_filled (peer, self->n_pending);
+  if (!counted)
+    {
+      memcpy (room, self->pending, self->n_pending);
+      xds_peer_filled (peer, self->n_pending);
+    }
+  /* Of bytes that came before, too: a request that is refused is known by the place of its turn,
+     which is the next. */
   xds_peer_serve (peer, XDS_LINK_BUDGET);
 }
 
