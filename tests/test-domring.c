@@ -141,6 +141,13 @@ leave_channels (void *self)
   return ((Machine *) self)->fd;
 }
 
+static int
+remote_port (void *self, uint32_t port, uint32_t *ret_remote)
+{
+  *ret_remote = ((Machine *) self)->remote[port];
+  return 0;
+}
+
 static const XdsHypervisorV1 plugin = {
   .abi = XDS_HYPERVISOR_ABI_V1,
   .size = sizeof (XdsHypervisorV1),
@@ -155,6 +162,7 @@ static const XdsHypervisorV1 plugin = {
   .take_pending = take_pending,
   .unmask = unmask,
   .leave_channels = leave_channels,
+  .remote_port = remote_port,
 };
 
 static void
@@ -554,6 +562,7 @@ test_kept_port (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (xds_ring_server_resume (f->server, peer, 3, 3, TRUE), ==, XDS_OK);
   settle (f);
   g_assert_cmpuint (f->machine.notified[3], >, 0);
+  g_assert_cmpuint (xds_ring_server_port (f->server, peer), ==, 7); /* known from the plugin */
   ring = xds_guest_ring_new (&f->machine.pages[3], signal_server, &sig);
   assert_served (f, ring);
   g_assert_cmpint (xds_ring_server_leave (f->server), ==, f->machine.fd);

@@ -298,11 +298,12 @@ test_ports (Fixture *fixture, gconstpointer unused)
   g_assert_cmpuint (taken[0], ==, ports[6]);
 }
 
-/* A guest hears the server's signal; a port that is bound no more is nobody's. */
+/* A guest hears the server's signal; a port knows its other side; one that is bound no more is
+   nobody's. */
 static void
 test_notify (Fixture *fixture, gconstpointer unused)
 {
-  guint32 port;
+  guint32 port, remote;
 
   g_assert_cmpint (xen->bind_port (fixture->self, 5, FX_GUEST_PORT, &port), ==, -ESRCH);
   fx_dom_create (&fixture->fx, 5, HUB);
@@ -310,7 +311,10 @@ test_notify (Fixture *fixture, gconstpointer unused)
   g_assert_false (is_readable (fixture->hub));
   g_assert_cmpint (xen->notify (fixture->self, port), ==, 0);
   g_assert_true (is_readable (fixture->hub));
+  g_assert_cmpint (xen->remote_port (fixture->self, port, &remote), ==, 0);
+  g_assert_cmpuint (remote, ==, FX_GUEST_PORT);
   xen->unbind_port (fixture->self, port);
+  g_assert_cmpint (xen->remote_port (fixture->self, port, &remote), ==, -ENOENT);
   g_assert_cmpuint (fixture->fx.st->dom[5].lport, ==, 0);
 }
 

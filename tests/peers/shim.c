@@ -216,6 +216,18 @@ xc_error_code_to_desc (int code)
   return "fakexen";
 }
 
+SHIM int
+xc_evtchn_status (xc_interface *xch, xc_evtchn_status_t *status)
+{
+  struct fx *f = get ();
+  bool is_dom = f->st->port[status->port % FX_PORTS].kind == FX_PORT_DOM;
+
+  (void) xch;
+  status->status = is_dom ? EVTCHNSTAT_interdomain : EVTCHNSTAT_closed;
+  status->u.interdomain.port = FX_GUEST_PORT;
+  return 0;
+}
+
 /* libxenmanage */
 
 #define CAPS_DOM0                                                                              \

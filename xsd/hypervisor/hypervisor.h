@@ -129,6 +129,9 @@ typedef struct
    * end with the process: the next one then binds them again.
    */
   int (*leave_channels) (void *self);
+
+  /* The other side's port of a bound one of ours; -ENOSYS where the plugin cannot tell. */
+  int (*remote_port) (void *self, uint32_t port, uint32_t *ret_remote);
 } XdsHypervisorV1;
 
 extern const XdsHypervisorV1 xds_hypervisor_v1; /* what a plugin exports */

@@ -203,6 +203,16 @@ sim_leave_channels (void *self)
   return -ENOSYS;
 }
 
+/* Only those would need it that can be left. */
+static int
+sim_remote_port (void *self, uint32_t port, uint32_t *ret_remote)
+{
+  (void) self;
+  (void) port;
+  (void) ret_remote;
+  return -ENOSYS;
+}
+
 const XdsHypervisorV1 xds_hypervisor_v1 = {
   .abi = XDS_HYPERVISOR_ABI_V1,
   .size = sizeof (XdsHypervisorV1),
@@ -223,4 +233,5 @@ const XdsHypervisorV1 xds_hypervisor_v1 = {
   .take_pending = sim_take_pending,
   .unmask = sim_unmask,
   .leave_channels = sim_leave_channels,
+  .remote_port = sim_remote_port,
 };

@@ -335,6 +335,19 @@ ctrl_poll_changed (void *self, XdsDomainV1 *ret_domain)
   return -ENOSYS;
 }
 
+static int
+ctrl_remote_port (void *self, uint32_t port, uint32_t *ret_remote)
+{
+  xc_evtchn_status_t status = { .dom = DOMID_SELF, .port = port };
+
+  if (xc_evtchn_status (((Ctrl *) self)->xc, &status) < 0)
+    return errno > 0 ? -errno : -EIO;
+  if (status.status != EVTCHNSTAT_interdomain)
+    return -ENOENT;
+  *ret_remote = status.u.interdomain.port;
+  return 0;
+}
+
 const XdsHypervisorV1 xds_hypervisor_v1 = {
   .abi = XDS_HYPERVISOR_ABI_V1,
   .size = sizeof (XdsHypervisorV1),
@@ -355,4 +368,5 @@ const XdsHypervisorV1 xds_hypervisor_v1 = {
   .take_pending = xds_xen_io_take_pending,
   .unmask = xds_xen_io_unmask,
   .leave_channels = xds_xen_io_leave_channels,
+  .remote_port = ctrl_remote_port,
 };

@@ -462,6 +462,17 @@ manage_open (const XdsHypervisorHostV1 *host, const char *args, void **ret_self)
   return 0;
 }
 
+/* No stable library tells. */
+static int
+manage_remote_port (void *self, uint32_t port, uint32_t *ret_remote)
+{
+  Manage *manage = self;
+
+  if (manage->ctrl == NULL)
+    return -ENOSYS;
+  return manage->ctrl->remote_port (manage->ctrl_self, port, ret_remote);
+}
+
 const XdsHypervisorV1 xds_hypervisor_v1 = {
   .abi = XDS_HYPERVISOR_ABI_V1,
   .size = sizeof (XdsHypervisorV1),
@@ -482,4 +493,5 @@ const XdsHypervisorV1 xds_hypervisor_v1 = {
   .take_pending = xds_xen_io_take_pending,
   .unmask = xds_xen_io_unmask,
   .leave_channels = xds_xen_io_leave_channels,
+  .remote_port = manage_remote_port,
 };

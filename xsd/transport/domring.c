@@ -125,7 +125,8 @@ ring_bind (Ring *self, guint port)
 }
 
 /* A port of ours that whoever served before left bound.  It may have been told of and not unmasked,
-   so that nothing would be heard from it any more. */
+   so that nothing would be heard from it any more.  Whoever comes after our death binds the other
+   side's again, which C xenstored does not tell. */
 static XdsStatus
 ring_keep (Ring *self, guint32 local)
 {
@@ -134,7 +135,8 @@ ring_keep (Ring *self, guint32 local)
   if (server->hv->notify (server->hv_self, local) < 0)
     return XDS_EINVAL;
   server->hv->unmask (server->hv_self, &local, 1);
-  self->remote = xds_ring_load (&self->page->evtchn_port);
+  if (server->hv->remote_port (server->hv_self, local, &self->remote) < 0)
+    self->remote = xds_ring_load (&self->page->evtchn_port);
   return ring_set_port (self, local);
 }
 
