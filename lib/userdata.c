@@ -116,7 +116,8 @@ xds_userdata_own_list (GPtrArray *list, GCopyFunc convert, GDestroyNotify free_f
 
 /**
  * xds_userdata_new:
- * @folder: (type filename) (nullable): where the files are, %NULL for `/var/lib/xen`
+ * @folder: (type filename) (nullable): where the files are, %NULL for Xen's folder,
+ *   `/var/lib/xen` unless the library was built for another
  * @socket: (type filename) (nullable): the server to ask for domains where no hypervisor can be
  *   asked, %NULL for the host's
  * @error: return location for an error

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A domain's data beyond its ordinary life, against the daemon over a simulated world, with data that
+# A domain's data before and beyond its ordinary life, against the daemon over a simulated world, with data that
 # xds stores: a soft reset, in which libxl removes all, gives back what is not libxl's own, over a
 # restart of the daemon as well; and the last will, which a domain leaves however it goes, for its
 # time.
@@ -65,7 +65,7 @@ end_reset ()
   xds domain introduce "$1" 1 1
 }
 
-plan 19
+plan 20
 start
 xds sim start 7 web1
 put 7 note 'of mine'
@@ -91,6 +91,16 @@ ok 'all of it' wait_for is_there 7 tag 'a new one'
 begin_reset 7 2
 xds sim destroy 7
 ok 'a domain that dies in its reset leaves nothing' wait_for no_files 7
+
+# --- before its life: what is being built is not in the store yet ---
+
+xds sim create 6
+xds sim start 5 other
+put 6 libxl-json 'of one that is being built'
+put 5 note x
+xds sim destroy 5
+wait_for no_files 5
+is 'data of a domain that is being built stays' "$(get 6 libxl-json)" 'of one that is being built'
 stop
 
 # --- the last will ---

@@ -21,7 +21,7 @@
 
 G_BEGIN_DECLS
 
-#define XDS_USERDATA_DEFAULT_FOLDER "/var/lib/xen"
+#define XDS_USERDATA_DEFAULT_FOLDER XDS_XEN_LIB_DIR
 
 /* How long a call waits for a domain's lock unless told otherwise: libxl holds it over the slowest
    of its device changes, which waits for xenstore, but not longer than its own 10 s for a backend.

@@ -376,7 +376,7 @@ run (XdsCli *cli, int argc, char **argv, GError **error)
 }
 
 static const GOptionEntry options[] = {
-  { "folder", 0, 0, G_OPTION_ARG_FILENAME, &folder, "Where the files are (/var/lib/xen)",
+  { "folder", 0, 0, G_OPTION_ARG_FILENAME, &folder, "Where the files are (" XDS_XEN_LIB_DIR ")",
     "FOLDER" },
   { "create", 0, 0, G_OPTION_ARG_NONE, &create, "put: only if nothing is stored yet", NULL },
   { "third-party", 0, 0, G_OPTION_ARG_NONE, &third_party,

@@ -99,7 +99,7 @@ xds_config_new (void)
                                                : g_build_filename (self->run_dir, "socket", NULL);
   self->pid_file = g_build_filename (self->run_dir, "xendomstored.pid", NULL);
   self->plugin_dir = g_strdup (XDS_PKGLIBDIR);
-  self->userdata_dir = g_strdup ("/var/lib/xen");
+  self->userdata_dir = g_strdup (XDS_XEN_LIB_DIR);
   self->keeper = XDS_KEEPER_DEFAULT;
   self->hooks_folder = g_strdup (XDS_SYSCONFDIR "/xendomstore/hooks.d");
   self->hooks_timeout = 30;
