@@ -8,6 +8,10 @@
  *   it-crash step PID COUNT [SIGNAL]    at instructions of a turn that executes a pipeline of
  *                                       requests, and judges the answers
  *
+ *   it-crash fill                       by nodes, for which there is no memory
+ *   it-crash poison                     by requests that are each its end, until the connection is
+ *                                       closed
+ *
  * A stepped process runs one instruction at a time from when the requests are sent, until it has
  * executed as many as were drawn, and is killed there.  How many a turn has is counted first.
  *
@@ -301,10 +305,14 @@ run_round (Client *client, pid_t keeper, guint round, guint most, int signal)
   stop (pid);
   flush (client);
   done = step (pid, most);
+  alarm (0);
   kill (pid, signal);
-  ptrace (PTRACE_DETACH, pid, NULL, signal);
-  while (waitpid (pid, &status, __WALL) < 0 && errno == EINTR)
-    ;
+  /* If it waited, it runs, and stops for the signal; else it stands. */
+  if (ptrace (PTRACE_DETACH, pid, NULL, signal) < 0)
+    {
+      waitpid (pid, &status, __WALL);
+      ptrace (PTRACE_DETACH, pid, NULL, signal);
+    }
   wait_for_worker (keeper, pid);
   expect_answers (client, round);
   return done;
@@ -331,6 +339,58 @@ run_step (pid_t keeper, guint count, int signal)
   printf ("%u times within %u instructions\n", count, all);
 }
 
+/* --- of itself --- */
+
+/* More than a limit of memory that was set meanwhile allows. */
+static void
+run_fill (void)
+{
+  Client client = { 0 };
+  g_autofree char *value = g_strnfill (3000, 'x');
+
+  client_open (&client);
+  for (guint i = 0; i < 5000; i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/fill/%u", i);
+
+      ask (&client, XDS_OP_WRITE, 0, path, value);
+    }
+  ask (&client, XDS_OP_RM, 0, "/fill", NULL);
+}
+
+static gboolean
+is_closed (const Client *self)
+{
+  char byte;
+
+  if (!has_answer (self, PATIENCE))
+    wrong ("no answer comes", NULL);
+  return recv (self->fd, &byte, 1, MSG_PEEK) <= 0;
+}
+
+/* The request in the middle of each three is one that kills. */
+static void
+run_poison (void)
+{
+  Client client = { 0 };
+  guint n = 0;
+
+  client_open (&client);
+  for (;; n++)
+    {
+      add (&client, XDS_OP_WRITE, 0, "/poison", "1");
+      add (&client, XDS_OP_IS_DOMAIN_INTRODUCED, 0, "5", NULL);
+      add (&client, XDS_OP_READ, 0, "/poison", NULL);
+      flush (&client);
+      if (is_closed (&client))
+        break;
+      expect (&client, XDS_OP_WRITE, client.req_id - 2, "OK");
+      expect (&client, XDS_OP_ERROR, client.req_id - 1, "EIO");
+      expect (&client, XDS_OP_READ, client.req_id, "1");
+    }
+  printf ("%u times EIO, then closed\n", n);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -343,7 +403,11 @@ main (int argc, char **argv)
     run_random (keeper, number, signal);
   else if (keeper > 0 && number > 0 && g_str_equal (argv[1], "step"))
     run_step (keeper, number, signal);
+  else if (argc == 2 && g_str_equal (argv[1], "fill"))
+    run_fill ();
+  else if (argc == 2 && g_str_equal (argv[1], "poison"))
+    run_poison ();
   else
-    wrong ("usage: it-crash random|step PID NUMBER [SIGNAL]", NULL);
+    wrong ("usage: it-crash random|step PID NUMBER [SIGNAL], or it-crash fill|poison", NULL);
   return 0;
 }

@@ -6,7 +6,7 @@
 # sim-guest's load say what must hold for each client; it-crash.c does the killing.
 
 . "${0%/*}/it-lib.sh"
-plan 13
+plan 23
 
 kills=100 steps=25 clients=4
 [ -z "${XDS_TEST_LONG-}" ] || { kills=10000; steps=1000; clients=6; }
@@ -18,18 +18,21 @@ main=$(cat "$work/pid")
 op 13 /load > /dev/null
 op "$OP_WRITE" /before 1 > /dev/null
 "$xds" quota set nodes 777 > /dev/null
-new_guest 5 > /dev/null
 new_guest 6 > /dev/null
 
-# load CLIENTS DOMID: in the background until judged, on the socket and on a ring.
+# load CLIENTS: in the background until judged, on the socket and on the ring of another domain.
+domid=10
 load ()
 {
+  domid=$((domid + 1))
+  new_guest "$domid" > /dev/null
   loads=()
   for i in $(seq "$1"); do
     background "$top_builddir/tests/it-load" "$i" 0 > "$work/load.$i"
     loads+=("$background_pid")
   done
-  background "$guest" -w "$world" -t 3600 "$2" load 100000000 "/local/domain/$2/load" > "$work/ring.$2"
+  background "$guest" -w "$world" -t 3600 "$domid" load 100000000 "/local/domain/$domid/load" \
+    > "$work/ring.$domid"
   rings=$background_pid
 }
 
@@ -48,7 +51,7 @@ judge ()
   sed 's/^/# /' "$work"/load.* "$work"/ring.*
 }
 
-load "$clients" 5
+load "$clients"
 is 'killed at random it is there again each time' \
    "$(timeout 3000 "$crash" random "$main" "$kills" 9)" "$kills times"
 judge
@@ -66,9 +69,43 @@ like 'killed at any instruction it answers each request once' "$(cat "$work/step
      "^$steps times within"
 sed 's/^/# /' "$work/steps"
 
-# Not by a kill, but of itself.
+# Not by a kill, but of itself: a fault, and no memory.
 is 'a fault anywhere is no more than a kill' \
    "$(timeout 600 "$crash" random "$main" 20 11)" '20 times'
+timeout 3000 "$crash" step "$main" 5 11 > "$work/steps"
+like 'a fault in the middle of a request is none' "$(cat "$work/steps")" '^5 times within'
+load 1
+prlimit --pid "$(worker_of "$main")" --as=1
+ok 'without memory its work is done' timeout 60 "$crash" fill
+ok 'by the process after it' said 'failed to allocate'
+judge
+is 'and nobody notices' "$bad" 0
 is 'it serves as before' "$(op "$OP_READ" /before)" 1
-stop
-is 'it ends as asked' "$?" 0
+
+# A request that kills: the keeper's program, from which processes are made, gets a trap in it.
+start_of ()
+{
+  nm "$daemon" | awk -v name="$1" '$3 == name { print "0x" $1 }'
+}
+mapped=0x$(grep -m 1 xendomstored "/proc/$main/maps" | cut -d - -f 1)
+printf '\xcc' | dd of="/proc/$main/mem" bs=1 seek=$((mapped + $(start_of xds_op_is_introduced))) \
+                   conv=notrunc 2> /dev/null
+kill -9 "$(worker_of "$main")"
+load 2
+is 'a request that kills is answered EIO, and who sends nothing else is closed' \
+   "$(timeout 60 "$crash" poison)" '3 times EIO, then closed'
+judge
+is 'the others are served all the while' "$bad" 0
+like 'its bytes are in the log' "$(cat "$work/log")" 'brought the server down.*IS_DOMAIN_INTRODUCED "5'
+
+# The keeper itself: who serves becomes the daemon.
+load 2
+kill -9 "$main"
+ok 'the daemon goes on without its keeper' wait_for sh -c "! grep -qx '$main' '$work/pid'"
+main=$(cat "$work/pid")
+wait_for sh -c "[ -n \"\$(cat /proc/$main/task/$main/children)\" ]"
+is 'and has another one' "$(timeout 60 "$crash" random "$main" 10 9)" '10 times'
+judge
+is 'no client notices that' "$bad" 0
+kill "$main"
+ok 'it ends as asked' wait_for sh -c "! kill -0 $main 2> /dev/null"

@@ -165,26 +165,20 @@ open_state (XdsSurvival *self, GError **error)
   return TRUE;
 }
 
-/* The bytes lie behind the end of the journal that was written last. */
+/* The bytes lie behind the end of the journal that was written last, at the address where the
+   process that received them had it: nobody changes that while the slate is open. */
 static void
 save_pending (Recovery *self)
 {
   const XdsSlate *slate = &self->slate;
+  const XdsJournalFile *last = xds_survival_last (self->survival);
+  guint64 at = (guint64) (gsize) slate->in.iov_base - last->head->address;
 
-  if (!slate->open || slate->rx.msg_len == XDS_SLATE_NONE)
+  if (!slate->open || slate->rx.msg_len == XDS_SLATE_NONE || at > last->size
+      || slate->rx.msg_len > last->size - at)
     return;
-  for (guint i = 0; i < 2; i++)
-    {
-      const XdsJournalFile *journal = &self->survival->journals[i];
-      guint64 address = (guint64) (gsize) slate->in.iov_base;
-
-      if (journal->fd < 0 || address < journal->head->address
-          || address + slate->rx.msg_len > journal->head->address + journal->size)
-        continue;
-      self->n_pending = slate->rx.msg_len;
-      self->pending = g_memdup2 (journal->data + (address - journal->head->address),
-                                 self->n_pending);
-    }
+  self->n_pending = slate->rx.msg_len;
+  self->pending = g_memdup2 (last->data + at, self->n_pending);
 }
 
 /* --- the engine --- */
@@ -288,12 +282,13 @@ finish_turn (Recovery *self)
   XdsPeer *peer = self->slate.open ? xds_engine_find_peer (self->service->engine, self->slate.peer)
                                    : NULL;
 
-  if (peer != NULL)
+  if (peer != NULL && !g_ptr_array_find (self->lost, peer, NULL))
     {
       give_pending (self, peer);
       take_sent (self, peer);
     }
   xds_slate_end (&self->survival->page->slate);
+  xds_survival_note_address (self->survival);
 }
 
 /* Whom we cannot go on with is closed: no answer is better than a wrong one. */
@@ -356,9 +351,8 @@ xds_survival_recover (XdsSurvival *self, XdsService *service, const GArray *conn
     {
       self->service = service;
       xds_survival_write_on (self);
-      drop_lost (&recovery, "it cannot be reached any more");
       finish_turn (&recovery);
-      drop_lost (&recovery, "what became of its last bytes is not known");
+      drop_lost (&recovery, "it cannot be reached, or what became of its last bytes is not known");
       condemn (&recovery);
       drop_lost (&recovery, "its requests brought this daemon down again and again");
       adopt_strays (&recovery, connections);

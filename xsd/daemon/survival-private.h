@@ -76,5 +76,11 @@ struct XdsSurvival
 gboolean xds_journal_file_open (XdsJournalFile *ret, int fd, GError **error);
 void xds_journal_file_close (XdsJournalFile *self);
 
+/* The one that is written, or was last. */
+XdsJournalFile *xds_survival_last (XdsSurvival *self);
+
+/* Where this process has it. */
+void xds_survival_note_address (XdsSurvival *self);
+
 /* Goes on writing at the end of the last journal. */
 void xds_survival_write_on (XdsSurvival *self);

@@ -146,8 +146,8 @@ n_journals (const XdsSurvival *self)
   return self->journals[0].fd < 0 ? 0 : self->journals[1].fd < 0 ? 1 : 2;
 }
 
-static XdsJournalFile *
-last_journal (XdsSurvival *self)
+XdsJournalFile *
+xds_survival_last (XdsSurvival *self)
 {
   return n_journals (self) == 2 ? &self->journals[1] : &self->journals[0];
 }
@@ -172,16 +172,25 @@ publish (XdsSurvival *self)
 static guint64
 settle (XdsSurvival *self)
 {
-  const XdsJournalFile *last = last_journal (self);
+  const XdsJournalFile *last = xds_survival_last (self);
 
   xds_engine_set_journal (self->service->engine, NULL);
   return last->fd >= 0 ? last->head->position + last->head->end : 0;
 }
 
 void
+xds_survival_note_address (XdsSurvival *self)
+{
+  const XdsJournalFile *last = xds_survival_last (self);
+
+  last->head->address = (guint64) (gsize) last->data;
+}
+
+/* An open slate has an address of the process before us, until its turn was finished. */
+void
 xds_survival_write_on (XdsSurvival *self)
 {
-  XdsJournalFile *last = last_journal (self);
+  XdsJournalFile *last = xds_survival_last (self);
   const XdsJournalSpace space = {
     .data = last->data,
     .size = last->size,
@@ -190,7 +199,8 @@ xds_survival_write_on (XdsSurvival *self)
     .at = &self->page->at,
   };
 
-  last->head->address = (guint64) (gsize) last->data;
+  if (!self->page->slate.open)
+    xds_survival_note_address (self);
   xds_engine_set_journal (self->service->engine, &space);
 }
 
@@ -357,7 +367,7 @@ xds_survival_turn (XdsSurvival *self)
     return;
   if (self->incomplete)
     start_over (self);
-  else if (!is_long (self, last_journal (self)->head->end))
+  else if (!is_long (self, xds_survival_last (self)->head->end))
     return;
   else if (n_journals (self) == 1)
     start_dumper (self);
