@@ -24,7 +24,7 @@ oxen)
   ;;
 ours)
   # Word splitting is wanted: BENCH_OURS may carry options.
-  exec "$run" "$dir" $BENCH_OURS
+  exec "$run" "$dir" $BENCH_OURS ${BENCH_OURS_MORE-}
   ;;
 *)
   echo "start.sh: no server of kind '$kind'; there are echo, C, oxen, ours" >&2

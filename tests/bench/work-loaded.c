@@ -2,8 +2,8 @@
 
 /*
  * The same write in an empty store and in one that is full of what should not matter: watches
- * elsewhere, siblings, nodes.  And what a node and an idle connection take of memory, since the
- * stores are there to be weighed.
+ * elsewhere, siblings, nodes; and what it costs that nothing of it can be lost.  And what a node
+ * and an idle connection take of memory, since the stores are there to be weighed.
  */
 
 #include "tests/bench/work.h"
@@ -88,6 +88,10 @@ static const BenchFigure node_memory = MEMORY_FIGURE ("memory.node", 112);
 static const BenchFigure node_kept
     = { "memory.node.kept", "bytes", BENCH_STORES, BENCH_TARGET_NONE, 0, 0, 0, NULL, NULL, NULL };
 static const BenchFigure peer_memory = MEMORY_FIGURE ("memory.idle-peer", 400);
+
+/* The empty one serves without a keeper: nothing is kept of it. */
+static const BenchFigure kept = { "write.kept.of-not-kept", "ratio", 1u << BENCH_OURS,
+                                  BENCH_TARGET_AT_LEAST, 0.95, 1, 0, begin, slice, end };
 
 static void
 start_pairs (const BenchRun *run)
@@ -179,9 +183,25 @@ with_siblings (BenchRun *run)
   bench_figure (run, &siblings, pair.empty);
 }
 
+/* What it costs to go on after a death. */
+static void
+with_keeper (BenchRun *run)
+{
+  if ((run->kinds & (1u << BENCH_OURS)) == 0)
+    return;
+  g_setenv ("BENCH_OURS_MORE", "--no-keeper", TRUE);
+  pair.empty[BENCH_OURS] = bench_server_start (BENCH_OURS);
+  g_unsetenv ("BENCH_OURS_MORE");
+  pair.loaded[BENCH_OURS] = bench_server_start (BENCH_OURS);
+  bench_figure (run, &kept, pair.empty);
+  stop_pairs ();
+}
+
 void
 bench_work_loaded (BenchRun *run)
 {
+  if (bench_wanted (run, kept.name))
+    with_keeper (run);
   start_pairs (run);
   if (bench_wanted (run, peer_memory.name))
     weigh (run, &peer_memory, weigh_peers, run->quick ? 2000 : 5000);
