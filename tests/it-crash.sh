@@ -77,7 +77,7 @@ like 'a fault in the middle of a request is none' "$(cat "$work/steps")" '^5 tim
 load 1
 prlimit --pid "$(worker_of "$main")" --as=1
 ok 'without memory its work is done' timeout 60 "$crash" fill
-ok 'by the process after it' said 'failed to allocate'
+ok 'by the process after it' said 'failed to allocate\|AddressSanitizer'
 judge
 is 'and nobody notices' "$bad" 0
 is 'it serves as before' "$(op "$OP_READ" /before)" 1

@@ -34,8 +34,8 @@ start_c ()
 {
   local id
 
-  background "$top_srcdir/tests/peers/rundaemon.sh" "$host" $xen/xenstored -N --pid-file $pid_file \
-    >"$work/log" 2>&1
+  FX_PROGRAM=$top_builddir/xendomstored background "$top_srcdir/tests/peers/rundaemon.sh" "$host" \
+    $xen/xenstored -N --pid-file $pid_file >"$work/log" 2>&1
   wait_for timeout 5 xenstore-exists /tool # the socket is there before the pretend hypervisor is
   for id in 1 2; do
     dom create $id >/dev/null && dom introduce $id >/dev/null

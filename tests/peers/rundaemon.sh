@@ -37,6 +37,7 @@ unset FX_INNER XENSTORED_PATH
 export XENSTORED_RUNDIR=/run/xenstored
 export FAKEXEN_DIR="$dir/xen"
 [ -z "${FX_PRELOAD_OFF:-}" ] || exec "$@"
-# The runtime of a sanitizer, where our own server has one, wants to stand first.
-runtime=$(ldd "$1" | sed -nE 's/.*=> (.*lib[a-z]*san\.so[^ ]*) .*/\1/p' | tr '\n' ' ')
+# The runtime of a sanitizer, where our own server has one, wants to stand first; also where another
+# one is to become ours: $FX_PROGRAM.
+runtime=$(ldd "${FX_PROGRAM:-$1}" | sed -nE 's/.*=> (.*lib[a-z]*san\.so[^ ]*) .*/\1/p' | tr '\n' ' ')
 exec env LD_PRELOAD="$runtime$O/libfakexen.so" "$@"
