@@ -286,6 +286,7 @@ finish_turn (Recovery *self)
     {
       give_pending (self, peer);
       take_sent (self, peer);
+      xds_peer_drained (peer, 0); /* a turn that only read counts if its answers did not go out */
     }
   xds_slate_end (&self->survival->page->slate);
   xds_survival_note_address (self->survival);
