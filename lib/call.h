@@ -37,6 +37,11 @@ void xds_call_add_string (XdsCall *call, const char *text);
 /* The id of @txn, 0 for NULL.  FALSE and an error if it is over or another client's. */
 gboolean xds_call_tx (XdsClient *client, XdsTransaction *txn, guint32 *ret_tx, GError **error);
 
+/* The same where somebody waits for a callback: FALSE, and it will be told why. */
+gboolean xds_call_begin_async (XdsClient *client, XdsTransaction *txn, guint32 *ret_tx,
+                               gpointer source_tag, GAsyncReadyCallback callback,
+                               gpointer user_data);
+
 /* --- running --- */
 
 gboolean xds_call_run (XdsClient *client, const XdsCall *call, XdsAnswer *ret_answer,

@@ -239,19 +239,14 @@ void
 xds_client_list_async (XdsClient *client, XdsTransaction *txn, const char *path,
                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
   XdsCall call;
   guint32 tx;
   GTask *task;
 
   g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
 
-  if (!xds_call_tx (client, txn, &tx, &error))
-    {
-      g_task_report_error (client, callback, user_data, xds_client_list_async,
-                           g_steal_pointer (&error));
-      return;
-    }
+  if (!xds_call_begin_async (client, txn, &tx, xds_client_list_async, callback, user_data))
+    return;
   task = g_task_new (client, cancellable, callback, user_data);
   g_task_set_source_tag (task, xds_client_list_async);
   g_task_set_task_data (task, listing_new (tx, path), (GDestroyNotify) listing_free);

@@ -94,18 +94,13 @@ void
 xds_client_read_async (XdsClient *client, XdsTransaction *txn, const char *path,
                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
   XdsCall call;
   guint32 tx;
 
   g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
 
-  if (!xds_call_tx (client, txn, &tx, &error))
-    {
-      g_task_report_error (client, callback, user_data, xds_client_read_async,
-                           g_steal_pointer (&error));
-      return;
-    }
+  if (!xds_call_begin_async (client, txn, &tx, xds_client_read_async, callback, user_data))
+    return;
   call = xds_call (XDS_OP_READ, tx, path);
   xds_call_async (client, &call, xds_client_read_async, cancellable, callback, user_data);
 }
@@ -183,18 +178,13 @@ xds_client_write_async (XdsClient *client, XdsTransaction *txn, const char *path
                         gssize length, GCancellable *cancellable, GAsyncReadyCallback callback,
                         gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
   XdsCall call;
   guint32 tx;
 
   g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
 
-  if (!xds_call_tx (client, txn, &tx, &error))
-    {
-      g_task_report_error (client, callback, user_data, xds_client_write_async,
-                           g_steal_pointer (&error));
-      return;
-    }
+  if (!xds_call_begin_async (client, txn, &tx, xds_client_write_async, callback, user_data))
+    return;
   call = call_write (tx, path, value, length);
   xds_call_async (client, &call, xds_client_write_async, cancellable, callback, user_data);
 }
@@ -260,18 +250,13 @@ void
 xds_client_mkdir_async (XdsClient *client, XdsTransaction *txn, const char *path,
                         GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
   XdsCall call;
   guint32 tx;
 
   g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
 
-  if (!xds_call_tx (client, txn, &tx, &error))
-    {
-      g_task_report_error (client, callback, user_data, xds_client_mkdir_async,
-                           g_steal_pointer (&error));
-      return;
-    }
+  if (!xds_call_begin_async (client, txn, &tx, xds_client_mkdir_async, callback, user_data))
+    return;
   call = xds_call (XDS_OP_MKDIR, tx, path);
   xds_call_async (client, &call, xds_client_mkdir_async, cancellable, callback, user_data);
 }
@@ -338,18 +323,13 @@ xds_client_remove_async (XdsClient *client, XdsTransaction *txn, const char *pat
                          GCancellable *cancellable, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
   XdsCall call;
   guint32 tx;
 
   g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
 
-  if (!xds_call_tx (client, txn, &tx, &error))
-    {
-      g_task_report_error (client, callback, user_data, xds_client_remove_async,
-                           g_steal_pointer (&error));
-      return;
-    }
+  if (!xds_call_begin_async (client, txn, &tx, xds_client_remove_async, callback, user_data))
+    return;
   call = xds_call (XDS_OP_RM, tx, path);
   xds_call_async (client, &call, xds_client_remove_async, cancellable, callback, user_data);
 }
@@ -422,18 +402,14 @@ xds_client_get_permissions_async (XdsClient *client, XdsTransaction *txn, const 
                                   GCancellable *cancellable, GAsyncReadyCallback callback,
                                   gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
   XdsCall call;
   guint32 tx;
 
   g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
 
-  if (!xds_call_tx (client, txn, &tx, &error))
-    {
-      g_task_report_error (client, callback, user_data, xds_client_get_permissions_async,
-                           g_steal_pointer (&error));
-      return;
-    }
+  if (!xds_call_begin_async (client, txn, &tx, xds_client_get_permissions_async, callback,
+                             user_data))
+    return;
   call = xds_call (XDS_OP_GET_PERMS, tx, path);
   xds_call_async (client, &call, xds_client_get_permissions_async, cancellable, callback,
                   user_data);
@@ -508,19 +484,15 @@ xds_client_set_permissions_async (XdsClient *client, XdsTransaction *txn, const 
                                   const char *const *permissions, GCancellable *cancellable,
                                   GAsyncReadyCallback callback, gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
   XdsCall call;
   guint32 tx;
 
   g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
 
-  if (!xds_call_tx (client, txn, &tx, &error))
-    {
-      g_task_report_error (client, callback, user_data, xds_client_set_permissions_async,
-                           g_steal_pointer (&error));
-      return;
-    }
+  if (!xds_call_begin_async (client, txn, &tx, xds_client_set_permissions_async, callback,
+                             user_data))
+    return;
   call = call_set_permissions (tx, path, permissions, &text);
   xds_call_async (client, &call, xds_client_set_permissions_async, cancellable, callback,
                   user_data);
@@ -602,18 +574,13 @@ xds_client_exists_async (XdsClient *client, XdsTransaction *txn, const char *pat
                          GCancellable *cancellable, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
-  g_autoptr (GError) error = NULL;
   XdsCall call;
   guint32 tx;
 
   g_return_if_fail (XDS_IS_CLIENT (client) && path != NULL);
 
-  if (!xds_call_tx (client, txn, &tx, &error))
-    {
-      g_task_report_error (client, callback, user_data, xds_client_exists_async,
-                           g_steal_pointer (&error));
-      return;
-    }
+  if (!xds_call_begin_async (client, txn, &tx, xds_client_exists_async, callback, user_data))
+    return;
   call = xds_call (XDS_OP_READ, tx, path);
   xds_call_async (client, &call, xds_client_exists_async, cancellable, callback, user_data);
 }

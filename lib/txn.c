@@ -46,6 +46,18 @@ xds_call_tx (XdsClient *client, XdsTransaction *txn, guint32 *ret_tx, GError **e
   return TRUE;
 }
 
+gboolean
+xds_call_begin_async (XdsClient *client, XdsTransaction *txn, guint32 *ret_tx, gpointer source_tag,
+                      GAsyncReadyCallback callback, gpointer user_data)
+{
+  GError *error = NULL;
+
+  if (xds_call_tx (client, txn, ret_tx, &error))
+    return TRUE;
+  g_task_report_error (client, callback, user_data, source_tag, error);
+  return FALSE;
+}
+
 static XdsCall
 call_begin (void)
 {
