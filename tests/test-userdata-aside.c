@@ -7,6 +7,7 @@
 #include "tests/userdata-world.h"
 #include "userdata/audit.h"
 #include "userdata/soft-reset.h"
+#include "userdata/store-private.h"
 #include "userdata/transfer.h"
 #include "userdata/will.h"
 
@@ -195,6 +196,38 @@ test_soft_reset (Fixture *f, gconstpointer data)
   turn (f);
   ls = xds_userdata_world_ls (f->world);
   g_assert_cmpstr (ls, ==, XDS_USERDATA_KEPT);
+}
+
+/* Proves that the start of a domain, which may be the end of a reset, does not cost a list of all
+   domains, and that what could not be put back because somebody had the lock is put back later. */
+static void
+test_introduced (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  XdsUserdataDomain *domain = g_hash_table_lookup (f->world->domains, GUINT_TO_POINTER (7));
+  g_autoptr (GError) error = NULL;
+  XdsUserdataLock *lock;
+  guint listed;
+
+  start (f);
+  xds_userdata_world_put (f->world, 7, "note", "old");
+  domain->shutdown = domain->soft_reset = TRUE;
+  xds_userdata_keeper_soft_reset (f->keeper, 7);
+  turn (f);
+  libxl_soft_reset (f);
+  turn (f);
+  domain->shutdown = domain->soft_reset = FALSE;
+  listed = f->world->listed;
+  lock = xds_userdata_lock_domain (f->store, domain, XDS_USERDATA_LOCK_TRY, TRUE, &error);
+  g_assert_no_error (error);
+  xds_userdata_keeper_introduced (f->keeper, 0);
+  xds_userdata_keeper_introduced (f->keeper, 7);
+  xds_userdata_keeper_dispatch (f->keeper);
+  g_assert_cmpuint (f->world->listed, ==, listed);
+  assert_stored (f, 7, "note", NULL);
+  xds_userdata_lock_release (lock);
+  while (xds_userdata_keeper_next (f->keeper) >= 0)
+    turn (f);
+  assert_stored (f, 7, "note", "old");
 }
 
 /* Proves the same where nobody tells the keeper more than that some domain changed. */
@@ -431,6 +464,7 @@ main (int argc, char **argv)
   ADD ("/userdata/transfer/damaged", NULL, test_import_damaged);
   ADD ("/userdata/soft-reset/survives", NULL, test_soft_reset);
   ADD ("/userdata/soft-reset/over-restart", "restart", test_soft_reset);
+  ADD ("/userdata/soft-reset/introduced", NULL, test_introduced);
   ADD ("/userdata/soft-reset/unaided", NULL, test_soft_reset_unaided);
   ADD ("/userdata/soft-reset/dies", NULL, test_soft_reset_dies);
   ADD ("/userdata/will/killed", NULL, test_will);

@@ -212,6 +212,7 @@ ask_all (gpointer data, GError **error)
   GHashTableIter iter;
   gpointer domain;
 
+  world->listed++;
   if (world->down)
     {
       g_set_error (error, XDS_USERDATA_ERROR, XDS_USERDATA_ERROR_FAILED, "no answer");

@@ -26,6 +26,7 @@ struct XdsUserdataWorld
   GHashTable *domains;     /* (owned): domid to XdsUserdataDomain */
   gboolean down;           /* the hypervisor does not answer */
   guint asked;             /* times that one domain was asked for */
+  guint listed;            /* times that all were */
 
   /* Called when a domain is asked for, before the answer; (nullable) */
   void (*on_ask) (XdsUserdataWorld *world, guint domid);

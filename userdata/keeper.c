@@ -10,6 +10,9 @@
  *
  * Invariant: while something of a dead domain may be in the folder, a pass is due, or an event of
  * the folder is still to be read.  So there is no timer that looks now and then.
+ *
+ * A domain that is introduced may only have come back from a soft reset.  That costs no pass: with
+ * one for each of n domains that start, the host would pay n squared.
  */
 
 #include "userdata/keeper.h"
@@ -46,6 +49,7 @@ struct XdsUserdataKeeper
   GHashTable *resets;      /* (owned): set of domids whose kept data is to be put back */
   XdsUserdataWill *will;   /* (owned) (nullable) */
   gint64 next;             /* when a pass is due; -1: none is */
+  gint64 next_reset;       /* when kept data is put back without one; -1: it is not */
   gint64 retry;            /* the pause after the next busy lock */
   gboolean old_boot;       /* this boot's first pass has not succeeded yet */
   gboolean unmarked;       /* the folder does not say yet that it is of this boot */
@@ -59,14 +63,31 @@ now (XdsUserdataKeeper *keeper)
   return keeper->store->backend->clock (keeper->store->backend, XDS_CLOCK_MONOTONIC);
 }
 
-/* Earlier wins. */
+/* Of two points in time, of which -1 is never. */
+static gint64
+earlier (gint64 a, gint64 b)
+{
+  return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+gint64
+xds_userdata_keeper_next (XdsUserdataKeeper *keeper)
+{
+  return earlier (keeper->next, keeper->next_reset);
+}
+
+static void
+set_timer (XdsUserdataKeeper *keeper)
+{
+  if (keeper->source != NULL)
+    g_source_set_ready_time (keeper->source, xds_userdata_keeper_next (keeper));
+}
+
 static void
 make_due (XdsUserdataKeeper *keeper, gint64 when)
 {
-  if (keeper->next < 0 || when < keeper->next)
-    keeper->next = when;
-  if (keeper->source != NULL)
-    g_source_set_ready_time (keeper->source, keeper->next);
+  keeper->next = earlier (keeper->next, when);
+  set_timer (keeper);
 }
 
 void
@@ -278,7 +299,8 @@ void
 xds_userdata_keeper_introduced (XdsUserdataKeeper *keeper, guint domid)
 {
   g_hash_table_add (keeper->resets, GUINT_TO_POINTER (domid));
-  xds_userdata_keeper_kick (keeper);
+  keeper->next_reset = now (keeper);
+  set_timer (keeper);
 }
 
 /* Whoever was reset while no keeper was there, and runs again. */
@@ -327,6 +349,19 @@ end_resets (XdsUserdataKeeper *keeper)
       worst = xds_sweep_worse (worst, result);
     }
   return worst;
+}
+
+/* Those whom a pass has not met. */
+static void
+run_resets (XdsUserdataKeeper *keeper)
+{
+  XdsSweepResult result = end_resets (keeper);
+
+  keeper->next_reset = -1;
+  if (result == XDS_SWEEP_BUSY)
+    make_due (keeper, now (keeper) + keeper->retry);
+  else if (result == XDS_SWEEP_FAILED)
+    make_due (keeper, now (keeper) + TROUBLE_RETRY);
 }
 
 /* What is there already when the keeper comes. */
@@ -500,7 +535,7 @@ run_pass (XdsUserdataKeeper *keeper)
 {
   XdsSweepResult result;
 
-  keeper->next = -1;
+  keeper->next = keeper->next_reset = -1;
   g_hash_table_remove_all (keeper->gone_for);
   result = pass (keeper);
   if (result == XDS_SWEEP_BUSY)
@@ -518,26 +553,27 @@ run_pass (XdsUserdataKeeper *keeper)
     g_clear_pointer (&keeper->told, g_free);
 }
 
+static gboolean
+is_due (XdsUserdataKeeper *keeper, gint64 when)
+{
+  return when >= 0 && when <= now (keeper);
+}
+
 void
 xds_userdata_keeper_dispatch (XdsUserdataKeeper *keeper)
 {
   read_events (keeper);
-  if (keeper->next >= 0 && keeper->next <= now (keeper))
+  if (is_due (keeper, keeper->next))
     run_pass (keeper);
-  if (keeper->source != NULL)
-    g_source_set_ready_time (keeper->source, keeper->next);
+  if (is_due (keeper, keeper->next_reset))
+    run_resets (keeper);
+  set_timer (keeper);
 }
 
 int
 xds_userdata_keeper_fd (XdsUserdataKeeper *keeper)
 {
   return keeper->monitor != NULL ? xds_monitor_fd (keeper->monitor) : -1;
-}
-
-gint64
-xds_userdata_keeper_next (XdsUserdataKeeper *keeper)
-{
-  return keeper->next;
 }
 
 /* --- life --- */
@@ -556,7 +592,7 @@ xds_userdata_keeper_new (XdsUserdataStore *store, const XdsUserdataKeeperEvents 
   keeper->gone_for = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   keeper->resetting = g_hash_table_new (NULL, NULL);
   keeper->resets = g_hash_table_new (NULL, NULL);
-  keeper->next = -1;
+  keeper->next = keeper->next_reset = -1;
   keeper->retry = FIRST_RETRY;
   keeper->first = TRUE;
   return keeper;
@@ -631,6 +667,6 @@ xds_userdata_keeper_create_source (XdsUserdataKeeper *keeper)
   g_source_set_static_name (source, "userdata keeper");
   if (keeper->monitor != NULL)
     g_source_add_unix_fd (source, xds_monitor_fd (keeper->monitor), G_IO_IN);
-  g_source_set_ready_time (source, keeper->next);
+  g_source_set_ready_time (source, xds_userdata_keeper_next (keeper));
   return source;
 }
