@@ -394,8 +394,8 @@ end (Play *play)
 
   if (broken != NULL)
     g_error ("%s", broken);
-  xds_engine_free (play->engine);
   xds_ring_server_free (play->server);
+  xds_engine_free (play->engine);
   xds_loop_free (play->loop);
   g_main_context_unref (play->context);
   close (play->event_fd);
