@@ -59,7 +59,7 @@ refuses ()
 
 big=$(head -c 9000 /dev/zero | tr '\0' b)
 
-plan 37
+plan 41
 start
 xds sim -w "$world" start 7 web1
 xds sim -w "$world" start 8 web2
@@ -124,8 +124,16 @@ mv "$folder" "$folder.away"
 start --userdata-dir "$folder"
 ok 'a daemon without the folder says so' said "not kept: The userdata folder '$folder' is missing"
 ok 'and serves' alive without
-stop
+xds sim -w "$world" create 9
+xds sim -w "$world" destroy 9
+is 'and says it once' "$(grep -c 'not kept' "$work/log")" 1
 mv "$folder.away" "$folder"
+xds sim -w "$world" create 9
+ok 'a folder that comes is found when a domain comes' wait_for said 'kept in .* from now on'
+ok 'there is data of that domain' put 9 note nine
+xds sim -w "$world" destroy 9
+ok 'and that of a domain that dies goes' wait_for no_files 9
+stop
 
 dd if=/dev/zero of="$disk/filler" bs=4096 2>/dev/null
 start --userdata-dir "$folder"

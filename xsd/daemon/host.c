@@ -63,10 +63,11 @@ static void
 domain_introduced (void *data, guint domid)
 {
   XdsService *self = data;
+  XdsBlobs *blobs = xds_service_blobs (self);
 
   xds_loop_disturb (self->loop);
-  if (self->blobs != NULL)
-    xds_blobs_introduced (self->blobs, domid);
+  if (blobs != NULL)
+    xds_blobs_introduced (blobs, domid);
   xds_hooks_introduced (self->hooks, domid);
   g_info ("domain %u is introduced", domid);
 }

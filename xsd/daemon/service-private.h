@@ -38,6 +38,7 @@ struct XdsService
   XdsRingServer *rings;
   XdsSocketServer *sockets;
   XdsBlobs *blobs;          /* (nullable) there is no folder for them */
+  gboolean without_blobs;   /* that was said */
   XdsHooks *hooks;
   XdsAccessLog *access_log; /* (nullable) */
   GArray *quota_defaults;   /* (element-type guint64) in the order of the names */
@@ -50,6 +51,9 @@ struct XdsService
 
 /* The engine's callbacks. */
 void xds_service_init_host (XdsHost *host);
+
+/* (nullable) If they were not there they may be now. */
+XdsBlobs *xds_service_blobs (XdsService *self);
 
 /* From now on the engine is traced into @log; NULL for no more.  (transfer full) */
 void xds_service_set_access_log (XdsService *self, XdsAccessLog *log);

@@ -53,12 +53,36 @@ turn_ends (gpointer loop, gpointer data)
     xds_survival_turn (self->survival);
 }
 
+static void
+fire (gpointer data, const char *path)
+{
+  xds_engine_fire (((XdsService *) data)->engine, path);
+}
+
+/* The store works without; whoever comes or goes is a reason to look for the folder again. */
+XdsBlobs *
+xds_service_blobs (XdsService *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (self->blobs != NULL || self->config->userdata_dir == NULL)
+    return self->blobs;
+  self->blobs = xds_blobs_new (self->config, self->loop, fire, self, self->domains, &error);
+  if (self->blobs == NULL && !self->without_blobs)
+    g_warning ("userdata of domains is not kept: %s", error->message);
+  else if (self->blobs != NULL && self->without_blobs)
+    g_message ("userdata of domains is kept in %s from now on", self->config->userdata_dir);
+  self->without_blobs = self->blobs == NULL;
+  return self->blobs;
+}
+
 static gboolean
 domains_changed (gpointer data)
 {
   XdsService *self = data;
   g_autoptr (GError) error = NULL;
   const XdsDomainV1 *domains;
+  XdsBlobs *blobs;
   gsize n;
 
   if (!xds_domains_all (self->domains, &domains, &n, &error))
@@ -66,17 +90,12 @@ domains_changed (gpointer data)
       g_warning ("%s; dead domains stay until it tells", error->message);
       return G_SOURCE_CONTINUE;
     }
-  if (self->blobs != NULL)
-    xds_blobs_domains (self->blobs, domains, n);
+  blobs = xds_service_blobs (self);
+  if (blobs != NULL)
+    xds_blobs_domains (blobs, domains, n);
   xds_hooks_domains (self->hooks, domains, n);
   xds_domains_tell (self->domains, self->engine);
   return G_SOURCE_CONTINUE;
-}
-
-static void
-fire (gpointer data, const char *path)
-{
-  xds_engine_fire (((XdsService *) data)->engine, path);
 }
 
 static const guint8 *
@@ -303,19 +322,6 @@ watch_keeper (XdsService *self, GError **error)
   return fd < 0 || xds_loop_add (self->loop, &self->watch.item, fd, EPOLLIN, keeper_gone, error);
 }
 
-/* The store works without; a folder that comes later is found at the next start. */
-static void
-make_blobs (XdsService *self)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (self->config->userdata_dir == NULL)
-    return;
-  self->blobs = xds_blobs_new (self->config, self->loop, fire, self, self->domains, &error);
-  if (self->blobs == NULL)
-    g_warning ("userdata of domains is not kept: %s", error->message);
-}
-
 XdsService *
 xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *resume,
                  XdsPidFile *pid_file, GError **error)
@@ -341,7 +347,7 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
   self->sockets = xds_socket_server_new (self->loop, self->engine, slate_of (self));
   if (!make_state (self, resume, error) || !make_listeners (self, resume, error))
     return NULL;
-  make_blobs (self);
+  xds_service_blobs (self);
   self->saver = xds_saver_new (self->engine, config);
   xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
   return g_steal_pointer (&self);
