@@ -97,6 +97,14 @@ client_open (Client *self)
 }
 
 static void
+client_close (Client *self)
+{
+  close (self->fd);
+  g_byte_array_unref (self->batch);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Client, client_close)
+
+static void
 add (Client *self, guint32 type, guint32 tx_id, const char *path, const char *value)
 {
   gsize len = strlen (path) + 1, value_len = value != NULL ? strlen (value) : 0;
@@ -173,7 +181,7 @@ static void
 run_random (pid_t keeper, guint count, int signal)
 {
   g_autoptr (GRand) rand = g_rand_new ();
-  Client client = { 0 };
+  g_auto (Client) client = { 0 };
 
   client_open (&client);
   for (guint i = 0; i < count; i++)
@@ -327,7 +335,7 @@ static void
 run_step (pid_t keeper, guint count, int signal)
 {
   g_autoptr (GRand) rand = g_rand_new ();
-  Client client = { 0 };
+  g_auto (Client) client = { 0 };
   guint all;
 
   sigaction (SIGALRM, &(struct sigaction){ .sa_handler = wake }, NULL); /* ends a wait */
@@ -345,7 +353,7 @@ run_step (pid_t keeper, guint count, int signal)
 static void
 run_fill (void)
 {
-  Client client = { 0 };
+  g_auto (Client) client = { 0 };
   g_autofree char *value = g_strnfill (3000, 'x');
 
   client_open (&client);
@@ -372,7 +380,7 @@ is_closed (const Client *self)
 static void
 run_poison (void)
 {
-  Client client = { 0 };
+  g_auto (Client) client = { 0 };
   guint n = 0;
 
   client_open (&client);
