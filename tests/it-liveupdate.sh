@@ -9,7 +9,7 @@
 # are copies that need nothing of that folder; an update by xds comes before.
 
 . "${0%/*}/it-lib.sh"
-plan 26
+plan 31
 
 standard+=("${XDS_TEST_KEEPER:---keeper}")
 updates=${XDS_TEST_UPDATES:-20} clients=6
@@ -92,6 +92,24 @@ figures ()
   done
 }
 
+# replaced_by COMMANDS: $work/changing is a program that is good; while it is tried it gets these.
+replaced_by ()
+{
+  cat > "$work/other" <<END
+#!/bin/sh
+echo "\$*" >> "$work/tried"
+daemon=$daemon
+$1
+END
+  cat > "$work/changing" <<END
+#!/bin/sh
+case "\$*" in *--check-stream*) mv "$work/other" "\$0" ;; esac
+exec "$daemon" "\$@"
+END
+  chmod +x "$work/other" "$work/changing"
+  rm -f "$work/tried"
+}
+
 start
 pid=$(cat "$work/pid")
 
@@ -126,11 +144,19 @@ like 'a program that does not end' "$(update -t 1 "$work/sleeper")" 'took too lo
 like 'options that are wrong' "$(update -c '--no-such-option' "$daemon")" 'so we stay.*no-such-option'
 like 'nothing to start' "$(update -s)" 'say first which program'
 like 'words that are none' "$(update -x "$daemon")" EINVAL
+like 'a program that is replaced by one that fails' \
+     "$(replaced_by 'echo it fails; exit 1'; update "$work/changing")" 'so we stay: it fails'
+replaced_by 'touch "$0"; exec "$daemon" "$@"'
+like 'a program that is never whole' "$(update -t 1 "$work/changing")" 'was replaced while it was tried'
 is 'it serves as before' "$(op "$OP_READ" /a)" 2
 is 'it has not started again' "$(readies)" 2
 is 'an update with other options' \
    "$(update -c "-N ${standard[*]} --entry-nb 555" "$daemon")" OK
 ok 'it is ready with them' wait_for ready_times 3
+is 'a program that is replaced by another' \
+   "$(replaced_by 'exec "$daemon" "$@"'; update "$work/changing")" OK
+ok 'it is ready as that' wait_for ready_times 4
+like 'which was tried itself' "$(cat "$work/tried")" '--check-stream=3'
 
 # Under load.
 op 13 /load > /dev/null

@@ -13,6 +13,9 @@
  * A C xenstored has no trial; there we read ourselves what it is to read.  It gets the state in a
  * file, as from its like.  What it cannot hold is told before, and lost only when told to.
  *
+ * A file that was replaced or written while it was tried (a package is upgraded, a build goes on)
+ * is tried again, whatever came of it: only what was tried is run.
+ *
  * If the exec fails after all, we become ourselves again in the same way.
  *
  * The road not taken: a second process that takes over while the first one looks on.  It can fail
@@ -36,6 +39,9 @@
 
 #define CHECK_SECONDS_DEFAULT 60
 #define CHECK_SECONDS_MAX 3600
+
+/* Between two trials of a file that is being written. */
+#define PAUSE (G_USEC_PER_SEC / 10)
 
 #define STATE_FILE "state_dump" /* where C xenstored looks for it, in its run directory */
 #define SELF "/proc/self/exe"
@@ -141,11 +147,14 @@ static gboolean
 try (gpointer data, GString *said)
 {
   XdsService *self = data;
-  gint64 deadline = g_get_monotonic_time () + self->update.seconds * G_USEC_PER_SEC;
-  XdsProgram kind = xds_program_kind (self->update.file, deadline, said);
+  gint64 deadline = self->update.deadline;
+  XdsProgram kind;
   guint version = 0;
 
   xds_engine_leave_journal (self->engine);
+  if (self->update.again)
+    g_usleep (PAUSE);
+  kind = xds_program_kind (self->update.file, deadline, said);
   if (kind == XDS_PROGRAM_UNKNOWN)
     return FALSE;
   if (kind == XDS_PROGRAM_C_XENSTORED)
@@ -384,6 +393,53 @@ go_on_as_c_xenstored (XdsService *self, guint version)
   stayed (self, error);
 }
 
+static void tried (gpointer data, gboolean good, const char *said);
+
+static gboolean
+start_trial (XdsService *self, GError **error)
+{
+  gint64 left = self->update.deadline - g_get_monotonic_time ();
+
+  g_free (self->update.stamp);
+  self->update.stamp = xds_program_stamp (self->update.file);
+  /* The child's own alarm is for what nobody thought of. */
+  self->update.trial
+      = xds_aside_start (try, tried, self, MAX (left, 0) / G_USEC_PER_SEC + 5, error);
+  return self->update.trial != NULL;
+}
+
+static gboolean
+is_over (const XdsService *self)
+{
+  return g_get_monotonic_time () >= self->update.deadline;
+}
+
+static void
+try_again (XdsService *self)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean first = !self->update.again;
+
+  self->update.again = TRUE;
+  if (is_over (self))
+    give_up (self,
+             "%s was replaced while it was tried, and the time for that is over, so we stay: try "
+             "again when nobody writes it any more",
+             self->update.file);
+  else if (!start_trial (self, &error))
+    give_up (self, "%s, so we stay: try again", error->message);
+  else if (first)
+    g_message ("live update: %s was replaced while it was tried: trying again", self->update.file);
+}
+
+static gboolean
+was_replaced (XdsService *self)
+{
+  g_autofree char *stamp = xds_program_stamp (self->update.file);
+
+  return g_strcmp0 (stamp, self->update.stamp) != 0;
+}
+
 static void
 tried (gpointer data, gboolean good, const char *said)
 {
@@ -393,6 +449,8 @@ tried (gpointer data, gboolean good, const char *said)
   g_clear_pointer (&self->update.trial, xds_aside_free);
   if (self->update.stopped)
     give_up (self, "somebody said live-update -a");
+  else if (was_replaced (self) || (self->update.again && !good && is_over (self)))
+    try_again (self);
   else if (!good)
     give_up (self, "%s does not go on from our state, so we stay: %s", self->update.file, said);
   else if (version == 0)
@@ -410,7 +468,8 @@ xds_live_update_clear (XdsService *self)
   g_clear_pointer (&self->update.file, g_free);
   g_clear_pointer (&self->update.line, g_free);
   g_clear_pointer (&self->update.answer, g_free);
-  self->update.going = self->update.stopped = FALSE;
+  g_clear_pointer (&self->update.stamp, g_free);
+  self->update.going = self->update.stopped = self->update.again = FALSE;
 }
 
 static gboolean
@@ -489,14 +548,12 @@ start (XdsService *self, XdsPeer *peer, const Words *words, GString *answer)
   g_autoptr (GError) error = NULL;
 
   self->update.asker = xds_peer_id (peer);
-  self->update.seconds = words->seconds;
+  self->update.deadline = g_get_monotonic_time () + words->seconds * G_USEC_PER_SEC;
   self->update.version = words->version;
   self->update.force = words->force;
-  /* The child's own alarm is for what nobody thought of. */
-  self->update.trial = xds_aside_start (try, tried, self, words->seconds + 5, &error);
-  if (self->update.trial != NULL)
+  if (start_trial (self, &error))
     return XDS_LATER;
-  g_string_append (answer, error->message);
+  g_string_append_printf (answer, "%s, so we stay: try again", error->message);
   return XDS_OK;
 }
 

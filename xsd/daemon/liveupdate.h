@@ -16,7 +16,10 @@ typedef struct
 {
   char *file, *line;      /* (owned) (nullable) what to become, and its options if not ours */
   guint64 asker;          /* id of the peer that waits for the answer */
-  guint64 seconds, version;
+  guint64 version;
+  gint64 deadline;        /* of the trial */
+  char *stamp;            /* (owned) (nullable) of the file when the trial began */
+  gboolean again;         /* it is not the first: the file was replaced meanwhile */
   gboolean force;
   XdsAside *trial;        /* (owned) (nullable) while it is tried */
   char *answer;           /* (owned) (nullable) until the asker has it */

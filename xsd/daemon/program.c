@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,6 +112,20 @@ xds_program_kind (const char *file, gint64 deadline, GString *said)
     return XDS_PROGRAM_C_XENSTORED;
   g_string_append (said, good ? "its help (-H) is of no xenstore server that we know" : help->str);
   return XDS_PROGRAM_UNKNOWN;
+}
+
+char *
+xds_program_stamp (const char *file)
+{
+  struct stat st;
+
+  if (stat (file, &st) < 0)
+    return NULL;
+  return g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
+                          " %" G_GINT64_FORMAT ".%09ld %" G_GINT64_FORMAT ".%09ld",
+                          (guint64) st.st_dev, (guint64) st.st_ino, (guint64) st.st_size,
+                          (gint64) st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                          (gint64) st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
 guint

@@ -25,6 +25,9 @@ gboolean xds_program_run (char **argv, int fd, gint64 deadline, GString *said);
 /* Asks @file for its help, which no server does anything else for.  UNKNOWN: @said has a reason. */
 XdsProgram xds_program_kind (const char *file, gint64 deadline, GString *said);
 
+/* (transfer full) (nullable) Another text whenever @file was replaced, written or removed. */
+char *xds_program_stamp (const char *file);
+
 /* The version of the stream that the C xenstored at @file takes: 1 or 2. */
 guint xds_program_stream_version (const char *file);
 
