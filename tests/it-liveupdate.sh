@@ -9,7 +9,7 @@
 # are copies that need nothing of that folder; an update by xds comes before.
 
 . "${0%/*}/it-lib.sh"
-plan 31
+plan 33
 
 standard+=("${XDS_TEST_KEEPER:---keeper}")
 updates=${XDS_TEST_UPDATES:-20} clients=6
@@ -135,12 +135,15 @@ is 'another daemon is refused as before' "$status" 1
 ok 'a domain that ends is noticed' wait_for sh -c "! '$raw' op $OP_READ /local/domain/5/b > /dev/null 2>&1"
 
 # What cannot take over leaves the old one running and says why.
-like 'a file that is none' "$(update /nonexistent)" 'not the path of a program'
-like 'a relative path' "$(update daemon)" 'not the path of a program'
-like 'a program that fails' "$(update /bin/false)" 'so we stay'
+like 'a file that is none' "$(update /nonexistent)" 'not the path of a program: No such file'
+like 'a relative path' "$(update daemon)" 'not the path of a program: it has to begin with'
+like 'a program that fails' "$(update /bin/false)" 'so we stay: it ended with exit status 1'
+printf '#!/bin/sh\nkill -SEGV $$\n' > "$work/crasher"
+chmod +x "$work/crasher"
+like 'a program that crashes' "$(update "$work/crasher")" 'so we stay: .*signal 11'
 printf '#!/bin/sh\nexec sleep 60\n' > "$work/sleeper"
 chmod +x "$work/sleeper"
-like 'a program that does not end' "$(update -t 1 "$work/sleeper")" 'took too long'
+like 'a program that does not end' "$(update -t 1 "$work/sleeper")" 'took too long.*-t'
 like 'options that are wrong' "$(update -c '--no-such-option' "$daemon")" 'so we stay.*no-such-option'
 like 'nothing to start' "$(update -s)" 'say first which program'
 like 'words that are none' "$(update -x "$daemon")" EINVAL
@@ -157,6 +160,10 @@ is 'a program that is replaced by another' \
    "$(replaced_by 'exec "$daemon" "$@"'; update "$work/changing")" OK
 ok 'it is ready as that' wait_for ready_times 4
 like 'which was tried itself' "$(cat "$work/tried")" '--check-stream=3'
+printf '#!/bin/sh\nsleep 0.5\nexec "%s" "$@"\n' "$daemon" > "$work/slow"
+chmod +x "$work/slow"
+timeout 0.3 "$raw" op "$OP_CONTROL" live-update "$work/slow" > /dev/null
+ok 'an update goes on without whoever asked' wait_for ready_times 5
 
 # Under load.
 op 13 /load > /dev/null

@@ -318,16 +318,24 @@ stayed (XdsService *self, const GError *error)
   xds_live_update_clear (self);
 }
 
+/* FALSE: then nothing is done. */
+static gboolean
+answer_ok (XdsService *self)
+{
+  if (answer (self, "OK"))
+    return TRUE;
+  g_warning ("live update: whoever asked for %s is gone, so we stay", self->update.file);
+  xds_live_update_clear (self);
+  return FALSE;
+}
+
 static void
 go_on_as_one_of_us (XdsService *self)
 {
   g_autoptr (GError) error = NULL;
 
-  if (!answer (self, "OK"))
-    {
-      xds_live_update_clear (self);
-      return;
-    }
+  if (!answer_ok (self))
+    return;
   become_one_of_us (self, self->update.file, self->update.file, &error);
   stayed (self, error);
 }
@@ -383,11 +391,8 @@ go_on_as_c_xenstored (XdsService *self, guint version)
   if (losses != NULL)
     g_warning ("live update: lost on the way: %s", losses);
   self->update.going = TRUE;
-  if (!answer (self, "OK"))
-    {
-      xds_live_update_clear (self);
-      return;
-    }
+  if (!answer_ok (self))
+    return;
   xds_engine_finish (self->engine);
   become_c_xenstored (self, version, channels, &error);
   stayed (self, error);
@@ -472,13 +477,25 @@ xds_live_update_clear (XdsService *self)
   self->update.going = self->update.stopped = self->update.again = FALSE;
 }
 
+/* NULL: nothing that can be seen without running it. */
+static const char *
+why_no_program (const char *file)
+{
+  if (file[0] != '/')
+    return "it has to begin with \"/\"";
+  if (g_file_test (file, G_FILE_TEST_IS_DIR))
+    return "it is a folder";
+  return access (file, X_OK) < 0 ? g_strerror (errno) : NULL;
+}
+
 static gboolean
 set_file (XdsService *self, const char *file, GString *answer)
 {
-  if (file[0] != '/' || !g_file_test (file, G_FILE_TEST_IS_EXECUTABLE)
-      || g_file_test (file, G_FILE_TEST_IS_DIR))
+  const char *why = why_no_program (file);
+
+  if (why != NULL)
     {
-      g_string_append_printf (answer, "%s is not the path of a program", file);
+      g_string_append_printf (answer, "%s is not the path of a program: %s", file, why);
       return FALSE;
     }
   xds_live_update_clear (self);

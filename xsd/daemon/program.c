@@ -49,6 +49,17 @@ listen_to (int fd, gint64 deadline, GString *said)
     }
 }
 
+static void
+append_end (GString *said, int status)
+{
+  if (WIFSIGNALED (status))
+    g_string_append_printf (said, "%sit was killed by signal %d (%s)", said->len > 0 ? "; " : "",
+                            WTERMSIG (status), g_strsignal (WTERMSIG (status)));
+  else if (said->len == 0)
+    g_string_append_printf (said, "it ended with exit status %d, and said nothing",
+                            WEXITSTATUS (status));
+}
+
 static gboolean
 end (GPid pid, gboolean in_time, GString *said)
 {
@@ -62,10 +73,10 @@ end (GPid pid, gboolean in_time, GString *said)
   said->len = strlen (said->str);
   if (in_time && WIFEXITED (status) && WEXITSTATUS (status) == 0)
     return TRUE;
-  if (!in_time)
-    g_string_assign (said, "it took too long to look at it");
-  else if (said->len == 0)
-    g_string_append (said, "it died without a word");
+  if (in_time)
+    append_end (said, status);
+  else
+    g_string_assign (said, "it took too long to look at it; on a busy host, -t gives it more time");
   return FALSE;
 }
 
