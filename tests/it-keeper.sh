@@ -5,7 +5,7 @@
 # stays, with its descriptors.
 
 . "${0%/*}/it-lib.sh"
-plan 62
+plan 64
 
 deaths=20
 [ -z "${XDS_TEST_LONG-}" ] || deaths=100
@@ -227,6 +227,15 @@ wait "$daemon_pid"
 is 'asked to end several times, it ends cleanly' "$?" 0
 ok 'and once' said stopped
 not_ok 'with no trace' test -e "$XENSTORED_PATH"
+
+: > "$work/log"
+cp -r "${XDS_PLUGIN_DIR:-$top_builddir/.libs}" "$work/plugins"
+start --plugin-dir "$work/plugins"
+rm -r "$work/plugins"
+kill -KILL "$(worker)"
+ok 'with the files of its package gone, one that dies is replaced, too' wait_for count readies 2
+ok 'by one that serves' op "$OP_DIRECTORY" /
+stop
 
 # --- a manager ---
 

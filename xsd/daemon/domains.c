@@ -16,6 +16,13 @@
 /* Domains for which there is room at first. */
 #define FIRST_ROOM 128
 
+/* What a process that is made without exec has from the one before it. */
+static struct
+{
+  const XdsHypervisorV1 *plugin; /* NULL: it could not be loaded */
+  char *folder, *hypervisor;     /* (owned) the configuration that it is of */
+} prepared;
+
 static void
 set_sentence (GError **error, char *why)
 {
@@ -38,12 +45,13 @@ plugin_args (const XdsConfig *config, const char *colon, int channels)
 }
 
 static const XdsHypervisorV1 *
-load (const XdsConfig *config, int channels, char **ret_args, char **ret_why)
+load (const XdsConfig *config, const char *colon, char **ret_why)
 {
-  const char *colon = config->hypervisor != NULL ? strchr (config->hypervisor, ':') : NULL;
   g_autofree char *name = NULL;
 
-  *ret_args = plugin_args (config, colon, channels);
+  if (prepared.plugin != NULL && g_strcmp0 (prepared.folder, config->plugin_dir) == 0
+      && g_strcmp0 (prepared.hypervisor, config->hypervisor) == 0)
+    return prepared.plugin;
   if (config->hypervisor == NULL)
     return xds_hypervisor_load_best (config->plugin_dir, ret_why);
   name = colon != NULL ? g_strndup (config->hypervisor, colon - config->hypervisor)
@@ -51,12 +59,30 @@ load (const XdsConfig *config, int channels, char **ret_args, char **ret_why)
   return xds_hypervisor_load (config->plugin_dir, name, ret_why);
 }
 
+static const char *
+colon_of (const XdsConfig *config)
+{
+  return config->hypervisor != NULL ? strchr (config->hypervisor, ':') : NULL;
+}
+
+void
+xds_domains_prepare (const XdsConfig *config)
+{
+  char *why = NULL;
+
+  prepared.plugin = load (config, colon_of (config), &why);
+  prepared.folder = g_strdup (config->plugin_dir);
+  prepared.hypervisor = g_strdup (config->hypervisor);
+  free (why);
+}
+
 XdsDomains *
 xds_domains_open (const XdsConfig *config, int channels, GError **error)
 {
-  g_autofree char *args = NULL;
+  const char *colon = colon_of (config);
+  g_autofree char *args = plugin_args (config, colon, channels);
   char *why = NULL;
-  const XdsHypervisorV1 *plugin = load (config, channels, &args, &why);
+  const XdsHypervisorV1 *plugin = load (config, colon, &why);
   XdsDomains *self;
   void *opened;
 

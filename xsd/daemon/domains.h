@@ -19,6 +19,13 @@ typedef struct
 } XdsDomains;
 
 /*
+ * Loads the plugin, once, for all processes that are made of this one, and opens nothing: it is
+ * then of one version with the program, whatever becomes of the files.  A failure is told by
+ * xds_domains_open().
+ */
+void xds_domains_prepare (const XdsConfig *config);
+
+/*
  * The plugin that @config names, or else the best for this host.  @channels is the descriptor that
  * the one before us left its event channels at; -1: none.  The error is a sentence.
  */

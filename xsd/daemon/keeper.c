@@ -2,16 +2,18 @@
 
 /*
  * The keeper waits, and does nothing else, so there is nothing that can bring it down: no main
- * loop, no plugin, no byte of a peer, no allocation once it runs.  Signals are blocked and read
- * from a descriptor, so there is one place where it waits and no handler.
+ * loop, no byte of a peer, no allocation once it runs, and a plugin only as pages of a file.
+ * Signals are blocked and read from a descriptor, so there is one place where it waits and no
+ * handler.
  *
  * A worker is made without exec, from memory in which nothing has happened but the reading of
- * options and configuration; that is a few hundred pages that nobody writes, and works when the
- * program's file is gone.  It is made by clone() with the table of descriptors shared, which
- * fork() cannot do: sockets, event channels and memory of a worker that dies stay open, and need
- * not be sent to anybody while it lives.  Of what the C library does in fork() a process with one
- * thread needs nothing.  What goes with the sharing: nothing is closed by the death of a worker,
- * so the next one closes what it has no use for (worker.c).
+ * options and configuration and the loading of the plugin; that is a few hundred pages that nobody
+ * writes, and works when the files of program and plugin are others, or gone with the package.
+ * It is made by clone() with the table of descriptors shared, which fork() cannot do: sockets,
+ * event channels and memory of a worker that dies stay open, and need not be sent to anybody while
+ * it lives.  Of what the C library does in fork() a process with one thread needs nothing.  What
+ * goes with the sharing: nothing is closed by the death of a worker, so the next one closes what it
+ * has no use for (worker.c).
  *
  * Invariants.  There is one worker, or none and kept signals wait for it.  The keeper never gives
  * up by itself once a worker has served; it is asked to end, or a worker ends with exit status 0.

@@ -6,6 +6,7 @@
  * failure is one line on standard error.
  */
 
+#include "xsd/daemon/domains.h"
 #include "xsd/daemon/follower.h"
 #include "xsd/daemon/log.h"
 #include "xsd/daemon/notify.h"
@@ -136,8 +137,13 @@ keep (const XdsOptions *options, XdsConfig *config, XdsResume *resume, XdsPidFil
   g_autoptr (XdsSurvival) survival = xds_survival_new (error);
   g_autoptr (XdsKeeper) keeper
       = survival != NULL ? xds_keeper_new (!config->foreground, patient, error) : NULL;
-  int status = keeper != NULL ? xds_keeper_run (keeper) : EXIT_FAILURE;
+  int status = EXIT_FAILURE;
 
+  if (keeper != NULL)
+    {
+      xds_domains_prepare (config);
+      status = xds_keeper_run (keeper);
+    }
   if (status == XDS_KEEPER_WORKER)
     {
       resume->keeper = keeper;
