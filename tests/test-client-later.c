@@ -6,6 +6,7 @@
  * limit a guest met, told by each form.
  */
 
+#include "tests/async.h"
 #include "tests/store-server.h"
 
 #include <glib/gstdio.h>
@@ -59,22 +60,6 @@ teardown (Fixture *f, gconstpointer data)
     }
   g_rmdir (f->folder);
   g_free (f->folder);
-}
-
-static void
-store_result (GObject *source, GAsyncResult *result, gpointer data)
-{
-  GAsyncResult **slot = data;
-
-  *slot = g_object_ref (result);
-}
-
-static GAsyncResult *
-wait_result (GAsyncResult **slot)
-{
-  while (*slot == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  return *slot;
 }
 
 /* --- nodes --- */

@@ -5,6 +5,7 @@
  * test itself is the server, at the other end of a socket pair.
  */
 
+#include "tests/async.h"
 #include "xsd/wire/msg.h"
 #include "xsd/wire/op-number.h"
 
@@ -79,19 +80,6 @@ give (Fixture *f, guint type, guint32 id, const char *payload, gsize len)
 /* --- the client's side --- */
 
 static void
-store_result (GObject *source, GAsyncResult *result, gpointer data)
-{
-  *(GAsyncResult **) data = g_object_ref (result);
-}
-
-static void
-iterate_until (GAsyncResult **slot)
-{
-  while (*slot == NULL)
-    g_main_context_iteration (NULL, TRUE);
-}
-
-static void
 start_read (Fixture *f, const char *path, GAsyncResult **slot)
 {
   xds_client_read_async (f->client, NULL, path, NULL, store_result, slot);
@@ -103,7 +91,7 @@ assert_read (Fixture *f, GAsyncResult **slot, const char *wanted)
   g_autoptr (GError) error = NULL;
   g_autofree char *value = NULL;
 
-  iterate_until (slot);
+  wait_result (slot);
   value = xds_client_read_finish (f->client, *slot, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (value, ==, wanted);
@@ -114,7 +102,7 @@ assert_read_fails (Fixture *f, GAsyncResult **slot, int code)
 {
   g_autoptr (GError) error = NULL;
 
-  iterate_until (slot);
+  wait_result (slot);
   g_assert_null (xds_client_read_finish (f->client, *slot, NULL, &error));
   g_assert_error (error, XDS_ERROR, code);
 }
@@ -254,7 +242,7 @@ test_parts (Fixture *f, gconstpointer data)
       g_assert_cmpstr (payload + sizeof "/d", ==, steps[i].offset);
       give (f, XDS_OP_DIRECTORY_PART, header.req_id, steps[i].answer, steps[i].len);
     }
-  iterate_until (&result);
+  wait_result (&result);
   names = xds_client_list_finish (f->client, result, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (g_strv_length (names), ==, 2);
@@ -295,7 +283,7 @@ test_depth (Fixture *f, gconstpointer data)
   g_assert_cmpuint (header.type, ==, XDS_OP_WATCH);
   g_assert_cmpuint (header.len, ==, sizeof "/a" + sizeof "1");
   give (f, XDS_OP_WATCH, header.req_id, "OK", 3);
-  iterate_until (&result);
+  wait_result (&result);
   watch = xds_client_watch_finish (f->client, result, &error);
   g_assert_no_error (error);
   g_signal_connect (watch, "changed", G_CALLBACK (count), &n);

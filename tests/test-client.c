@@ -5,6 +5,7 @@
  * error that a refusal gives, and nothing signalled beyond what was expected.
  */
 
+#include "tests/async.h"
 #include "tests/store-server.h"
 
 #include <glib/gstdio.h>
@@ -46,24 +47,6 @@ teardown (Fixture *f, gconstpointer data)
     ;
   g_assert_finalize_object (f->client);
   xds_store_server_stop (f->server);
-}
-
-/* --- helpers for what comes later --- */
-
-static void
-store_result (GObject *source, GAsyncResult *result, gpointer data)
-{
-  GAsyncResult **slot = data;
-
-  *slot = g_object_ref (result);
-}
-
-static GAsyncResult *
-wait_result (GAsyncResult **slot)
-{
-  while (*slot == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  return *slot;
 }
 
 /* --- nodes --- */

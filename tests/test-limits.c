@@ -21,25 +21,10 @@ typedef struct
   XdsWorldPeer *guest; /* domain 3, with a home of its own */
 } Fixture;
 
-/* | is a NUL. */
-static XdsWorldMsg *G_GNUC_PRINTF (4, 5)
-    call (XdsWorldPeer *peer, guint32 type, guint32 tx_id, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  gsize len;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  len = strlen (text);
-  return xds_world_call (peer, type, tx_id, g_strdelimit (text, "|", '\0'), len);
-}
-
 #define expect(status, ...)                                                                        \
   G_STMT_START                                                                                     \
   {                                                                                                \
-    g_autoptr (XdsWorldMsg) msg_ = call (__VA_ARGS__);                                             \
+    g_autoptr (XdsWorldMsg) msg_ = xds_world_say (__VA_ARGS__);                                    \
     g_assert_cmpstr (xds_status_name (xds_world_msg_status (msg_)), ==, #status);                  \
   }                                                                                                \
   G_STMT_END
@@ -83,7 +68,7 @@ test_long_answer (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 
   for (guint i = 0; i < 200; i++)
     expect (OK, f->tools, XDS_OP_WATCH, 0, "/some/where/far/below/%u|token|", i);
-  msg = call (f->tools, XDS_OP_CONTROL, 0, "watches|");
+  msg = xds_world_say (f->tools, XDS_OP_CONTROL, 0, "watches|");
   told = count_lines (msg->payload);
   g_assert_cmpuint (msg->len, <=, XDS_PAYLOAD_MAX);
   g_assert_cmpuint (msg->len, >, XDS_PAYLOAD_MAX - 128);
@@ -106,7 +91,7 @@ test_long_line (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_autoptr (XdsWorldMsg) msg = NULL;
 
   expect (OK, f->tools, XDS_OP_WATCH, 0, "/%s|%s|", name, token);
-  msg = call (f->tools, XDS_OP_CONTROL, 0, "watches|");
+  msg = xds_world_say (f->tools, XDS_OP_CONTROL, 0, "watches|");
   g_assert_cmpuint (msg->len, <=, XDS_PAYLOAD_MAX);
   g_assert_nonnull (strstr (msg->payload, "ttt(and 1 more lines)\n"));
 }
@@ -204,7 +189,7 @@ test_met_before_made (Fixture *f, gconstpointer data G_GNUC_UNUSED)
       g_snprintf (path, sizeof path, "/dir/%u", i);
       xds_world_expect_event (f->tools, path, "t");
     }
-  listing = call (f->tools, XDS_OP_DIRECTORY, 0, "/dir|");
+  listing = xds_world_say (f->tools, XDS_OP_DIRECTORY, 0, "/dir|");
   for (gsize i = 0; i < listing->len; i++)
     if (listing->payload[i] == '\0')
       listing->payload[i] = ' ';
@@ -216,7 +201,7 @@ test_met_before_made (Fixture *f, gconstpointer data G_GNUC_UNUSED)
 static void
 expect_fault (Fixture *f, const char *fault)
 {
-  g_autoptr (XdsWorldMsg) msg = call (f->tools, XDS_OP_CONTROL, 0, "check|");
+  g_autoptr (XdsWorldMsg) msg = xds_world_say (f->tools, XDS_OP_CONTROL, 0, "check|");
 
   if (strstr (msg->payload, fault) == NULL)
     g_error ("\"%s\" is not in \"%s\"", fault, msg->payload);

@@ -25,19 +25,17 @@ typedef struct
 
 /* --- saying it shortly: | is a NUL in all texts --- */
 
-static XdsStatus G_GNUC_PRINTF (4, 5)
-    say (XdsWorldPeer *peer, guint32 type, guint32 tx_id, const char *format, ...)
+/* (transfer full) @msg */
+static XdsStatus
+status_of (XdsWorldMsg *msg)
 {
-  g_autofree char *text = NULL;
-  gsize len;
-  va_list args;
+  g_autoptr (XdsWorldMsg) reply = msg;
 
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  len = strlen (text);
-  return xds_world_status (peer, type, tx_id, g_strdelimit (text, "|", '\0'), len);
+  g_assert_nonnull (reply);
+  return xds_world_msg_status (reply);
 }
+
+#define say(...) status_of (xds_world_say (__VA_ARGS__))
 
 static XdsStatus
 do_write (XdsWorldPeer *peer, const char *path, const char *value)

@@ -516,6 +516,20 @@ xds_world_call (XdsWorldPeer *self, guint32 type, guint32 tx_id, const void *pay
 }
 
 XdsWorldMsg *
+xds_world_say (XdsWorldPeer *self, guint32 type, guint32 tx_id, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  gsize len;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  len = strlen (text);
+  return xds_world_call (self, type, tx_id, g_strdelimit (text, "|", '\0'), len);
+}
+
+XdsWorldMsg *
 xds_world_event (XdsWorldPeer *self)
 {
   XdsWorldMsg *msg = g_queue_pop_head (&self->events);

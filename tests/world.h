@@ -116,6 +116,10 @@ XdsWorldMsg *xds_world_receive (XdsWorldPeer *peer);
 XdsWorldMsg *xds_world_call (XdsWorldPeer *peer, guint32 type, guint32 tx_id, const void *payload,
                              gsize len);
 
+/* The same, the payload as a format in which | is a NUL. */
+XdsWorldMsg *xds_world_say (XdsWorldPeer *peer, guint32 type, guint32 tx_id, const char *format,
+                            ...) G_GNUC_PRINTF (4, 5);
+
 /* The next event, or NULL; replies in between are a failure of the test. */
 XdsWorldMsg *xds_world_event (XdsWorldPeer *peer);
 
