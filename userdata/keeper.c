@@ -364,29 +364,15 @@ run_resets (XdsUserdataKeeper *keeper)
     make_due (keeper, now (keeper) + TROUBLE_RETRY);
 }
 
-/* What is there already when the keeper comes. */
+/* Data that no event told of is part of a will, too: what is there when the keeper comes, and what
+   is there under the lock of an owner who is dead. */
 static void
-shadow_all (XdsUserdataKeeper *keeper, const GPtrArray *names)
-{
-  for (guint i = 0; i < names->len; i++)
-    xds_userdata_will_stored (keeper->will, names->pdata[i]);
-}
-
-/* Under the lock of an owner who is dead: data that no event told of is part of his will too. */
-static void
-shadow_last (const XdsUserdataOwner *owner, gpointer data)
+shadow_all (const GPtrArray *names, gpointer data)
 {
   XdsUserdataKeeper *keeper = data;
-  g_autoptr (GPtrArray) names = xds_userdata_names (keeper->store, NULL, NULL);
 
-  for (guint i = 0; names != NULL && i < names->len; i++)
-    {
-      XdsUserdataName name;
-
-      if (xds_userdata_name_parse (names->pdata[i], &name) && name.domid == owner->domid
-          && strcmp (name.uuid, owner->uuid) == 0)
-        xds_userdata_will_stored (keeper->will, names->pdata[i]);
-    }
+  for (guint i = 0; i < names->len; i++)
+    xds_userdata_will_stored (keeper->will, names->pdata[i]);
 }
 
 /* Never NULL: a subfolder that is not there has nothing in it. */
@@ -405,7 +391,7 @@ sweep_one (XdsUserdataKeeper *keeper, const XdsUserdataOwner *owner)
 {
   g_autoptr (GError) error = NULL;
   XdsSweepResult result = xds_userdata_sweep_owner (
-      keeper->store, owner, keeper->will != NULL ? shadow_last : NULL, keeper, &error);
+      keeper->store, owner, keeper->will != NULL ? shadow_all : NULL, keeper, &error);
 
   g_hash_table_add (keeper->gone_for, owner_key (owner->domid, owner->uuid));
   if (result == XDS_SWEEP_DONE && keeper->events.swept != NULL)
@@ -463,7 +449,7 @@ sweep_listing (XdsUserdataKeeper *keeper, const Listing *listing, const GArray *
   if (keeper->first)
     find_resets (keeper, listing->kept, domains);
   if (keeper->first && keeper->will != NULL)
-    shadow_all (keeper, listing->files);
+    shadow_all (listing->files, keeper);
   keeper->first = FALSE;
   follow_resets (keeper, domains);
   result = sweep_owners (keeper, owners);

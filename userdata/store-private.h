@@ -39,11 +39,15 @@ GPtrArray *xds_userdata_names (XdsUserdataStore *store, const char *sub, GError 
 /* Data of an earlier boot is nobody's, unless it is domain 0's own. */
 gboolean xds_userdata_is_stale (XdsUserdataStore *store, guint domid, const struct stat *st);
 
+/* The same, of one incarnation. (element-type utf8) (transfer full) */
+GPtrArray *xds_userdata_names_of (XdsUserdataStore *store, guint domid, const char *uuid,
+                                  GError **error);
+
 /*
- * Removes the files of one incarnation, all letters but locks.  Its lock must be held.  Goes on
- * after an error; the first one is told.
+ * Removes files, all letters but locks.  The lock of their owner must be held.  Goes on after an
+ * error; the first one is told.
  */
-gboolean xds_userdata_remove_files (XdsUserdataStore *store, guint domid, const char *uuid,
+gboolean xds_userdata_remove_files (XdsUserdataStore *store, const GPtrArray *names,
                                     GError **error);
 
 G_END_DECLS

@@ -592,20 +592,31 @@ xds_userdata_store_remove (XdsUserdataStore *store, guint domid, const char *use
 
 /* --- everything of a domain --- */
 
-gboolean
-xds_userdata_remove_files (XdsUserdataStore *store, guint domid, const char *uuid, GError **error)
+GPtrArray *
+xds_userdata_names_of (XdsUserdataStore *store, guint domid, const char *uuid, GError **error)
 {
   g_autoptr (GPtrArray) names = xds_userdata_names (store, NULL, error);
-  g_autoptr (GError) first = NULL;
+  XdsUserdataName name;
 
   if (names == NULL)
-    return FALSE;
+    return NULL;
+  for (guint i = names->len; i > 0; i--)
+    if (!name_is_of (names->pdata[i - 1], domid, uuid, &name))
+      g_ptr_array_remove_index_fast (names, i - 1);
+  return g_steal_pointer (&names);
+}
+
+gboolean
+xds_userdata_remove_files (XdsUserdataStore *store, const GPtrArray *names, GError **error)
+{
+  g_autoptr (GError) first = NULL;
+
   for (guint i = 0; i < names->len; i++)
     {
       XdsUserdataName name;
       int rc;
 
-      if (!name_is_of (names->pdata[i], domid, uuid, &name) || name.letter == 'l')
+      if (!xds_userdata_name_parse (names->pdata[i], &name) || name.letter == 'l')
         continue;
       rc = store->backend->unlink (store->backend, names->pdata[i]);
       if (rc < 0 && rc != -ENOENT)
@@ -622,9 +633,12 @@ gboolean
 xds_userdata_store_destroy_all (XdsUserdataStore *store, guint domid, GError **error)
 {
   g_auto (Change) change = { .store = store };
+  g_autoptr (GPtrArray) names = NULL;
 
-  return begin_change (&change, domid, FALSE, error)
-         && xds_userdata_remove_files (store, domid, change.domain.uuid, error)
+  if (!begin_change (&change, domid, FALSE, error))
+    return FALSE;
+  names = xds_userdata_names_of (store, domid, change.domain.uuid, error);
+  return names != NULL && xds_userdata_remove_files (store, names, error)
          && (!store->durable
              || xds_userdata_sync_folder (store->backend, change.domain.uuid, error));
 }

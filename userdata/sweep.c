@@ -138,17 +138,15 @@ remove_slow_lock (XdsUserdataStore *store, const char *file, GError **error)
 }
 
 static XdsSweepResult
-remove_slow_locks (XdsUserdataStore *store, const XdsUserdataOwner *owner, GError **error)
+remove_slow_locks (XdsUserdataStore *store, const GPtrArray *names, GError **error)
 {
-  g_autoptr (GPtrArray) names = xds_userdata_names (store, NULL, error);
-  XdsSweepResult result = names != NULL ? XDS_SWEEP_DONE : XDS_SWEEP_FAILED;
+  XdsSweepResult result = XDS_SWEEP_DONE;
 
   for (guint i = 0; result != XDS_SWEEP_FAILED && i < names->len; i++)
     {
       XdsUserdataName name;
 
       if (xds_userdata_name_parse (names->pdata[i], &name) && name.letter == 'l'
-          && name.domid == owner->domid && strcmp (name.uuid, owner->uuid) == 0
           && strcmp (name.userid, XDS_USERDATA_LOCK) != 0)
         result = xds_sweep_worse (result, remove_slow_lock (store, names->pdata[i], error));
     }
@@ -164,6 +162,7 @@ xds_userdata_sweep_owner (XdsUserdataStore *store, const XdsUserdataOwner *owner
   GError *local = NULL;
   g_autoptr (XdsUserdataLock) lock
       = xds_userdata_lock_take (store->backend, name, XDS_USERDATA_LOCK_TRY, &local);
+  g_autoptr (GPtrArray) names = NULL;
   XdsSweepResult result;
 
   if (lock == NULL)
@@ -171,9 +170,12 @@ xds_userdata_sweep_owner (XdsUserdataStore *store, const XdsUserdataOwner *owner
   result = ask_if_gone (store, owner, error);
   if (result != XDS_SWEEP_DONE)
     return result;
-  if (last != NULL)
-    last (owner, data);
-  if (!xds_userdata_remove_files (store, owner->domid, owner->uuid, error))
+  names = xds_userdata_names_of (store, owner->domid, owner->uuid, error);
+  if (names == NULL)
     return XDS_SWEEP_FAILED;
-  return remove_slow_locks (store, owner, error);
+  if (last != NULL)
+    last (names, data);
+  if (!xds_userdata_remove_files (store, names, error))
+    return XDS_SWEEP_FAILED;
+  return remove_slow_locks (store, names, error);
 }

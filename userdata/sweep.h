@@ -47,9 +47,9 @@ xds_sweep_worse (XdsSweepResult a, XdsSweepResult b)
 
 /*
  * Removes all of an owner who is gone, under its lock, after asking again.  Never waits.
- * @last is called under the lock before anything is removed; may be NULL.
+ * @last (nullable) is called under the lock, with all files of the owner, before any is removed.
  */
-typedef void (*XdsSweepLastFunc) (const XdsUserdataOwner *owner, gpointer data);
+typedef void (*XdsSweepLastFunc) (const GPtrArray *names, gpointer data);
 
 XdsSweepResult xds_userdata_sweep_owner (XdsUserdataStore *store, const XdsUserdataOwner *owner,
                                          XdsSweepLastFunc last, gpointer data, GError **error);
