@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Installing the packages switches the host over at its next boot, and removing them switches it
-# back:  packages.sh FOLDER-WITH-DEBS   with the environment of boot.sh.
+# back; neither that nor an upgrade harms a host that runs:  packages.sh FOLDER-WITH-DEBS   with the
+# environment of boot.sh.
 #
 # The package is installed and removed by dpkg in a copy of dom0's root, with its scripts; the files
-# that it then has there are laid over dom0 for the boot.  Needs root, since dpkg calls chroot().
+# that it then has there are laid over dom0 for the boot, with what dpkg needs to go on there.
+# Needs root, since dpkg calls chroot().
 [ -n "${BASH_VERSION-}" ] || exec bash "$0" "$@"
 set -eu
 
@@ -25,7 +27,20 @@ rm -rf "$root/guest"
 mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/lib/dpkg/triggers"
 touch "$root/var/lib/dpkg/status" "$root/var/lib/dpkg/available"
 
-# boot EXPECTED-SERVER: with what the package has in the root now.
+# lay_dpkg: dom0 has not all that dpkg runs, and has most of the rest of busybox.
+lay_dpkg ()
+{
+  local laid=$root.laid/xds/dpkg program
+
+  mkdir -p "$laid" "$root.laid/var/lib"
+  cp -a "$root/var/lib/dpkg" "$root.laid/var/lib/"
+  cp "$deb" "$root.laid/xds/package.deb"
+  for program in dpkg dpkg-deb dpkg-split tar diff; do
+    cp -L "$(command -v $program)" "$laid/"
+  done
+}
+
+# boot SCENARIO EXPECTED-SERVER: with what the package has in the root now.
 boot ()
 {
   rm -rf "$root.laid"
@@ -35,12 +50,15 @@ boot ()
       (cd "$root" && cp -a --parents "$file" "$root.laid/")
     fi
   done
-  XDS_XEN_ROOT=$root.laid bash "$here/boot.sh" -e "EXPECT=$1" "$here/packages.xen"
+  lay_dpkg
+  XDS_XEN_ROOT=$root.laid bash "$here/boot.sh" -e "EXPECT=$2" "$here/$1.xen"
 }
 
 dpkg --root="$root" --force-depends -i "$deb"
 echo '# after dpkg --install:'
-boot /usr/sbin/xendomstored
+boot packages /usr/sbin/xendomstored
+echo "# the package's own units:"
+boot units /usr/sbin/xendomstored
 dpkg --root="$root" --force-depends -r xendomstore
 echo '# after dpkg --remove:'
-boot /usr/lib/xen-4.17/bin/oxenstored
+boot packages /usr/lib/xen-4.17/bin/oxenstored
