@@ -94,6 +94,12 @@ xds_engine_set_favour_after (XdsEngine *engine, guint conflicts)
   set (engine, XDS_SET_FAVOUR_AFTER, &engine->favour_after, conflicts);
 }
 
+void
+xds_engine_set_patience (XdsEngine *engine, gint64 patience)
+{
+  engine->line.patience = patience;
+}
+
 XdsPeer *
 xds_engine_add_socket_peer (XdsEngine *engine, const XdsSocketIdentity *identity)
 {
@@ -147,13 +153,13 @@ void
 xds_engine_tick (XdsEngine *engine, gint64 now)
 {
   engine->now = MAX (engine->now, now);
+  xds_line_tick (engine);
 }
 
 gint64
 xds_engine_next_deadline (XdsEngine *engine)
 {
-  (void) engine;
-  return -1; /* nothing here happens by itself */
+  return xds_line_deadline (engine);
 }
 
 /* --- quotas --- */

@@ -136,6 +136,13 @@ void xds_engine_set_keep_orphans (XdsEngine *engine, gboolean keep);
    (default 8); 0: never. */
 void xds_engine_set_favour_after (XdsEngine *engine, guint conflicts);
 
+/*
+ * A client that lost a transaction, and begins it again, waits while another one does so that lost
+ * at the same place, and no longer than @patience microseconds for each of those; 0, as at first:
+ * nobody waits.  Takes a host that asks for xds_engine_next_deadline().
+ */
+void xds_engine_set_patience (XdsEngine *engine, gint64 patience);
+
 /* --- peers --- */
 
 typedef struct

@@ -185,6 +185,7 @@ xds_peer_free (XdsPeer *peer)
   XdsEngine *engine = peer->engine;
 
   forget (peer);
+  xds_line_leave (peer);
   if (engine->by_id != NULL)
     g_hash_table_remove (engine->by_id, &peer->id);
   if (peer->prev != NULL)
@@ -302,7 +303,7 @@ takes_answers (const XdsPeer *peer)
 {
   gsize waiting = peer->out.end - peer->out.start;
 
-  if (peer->parked)
+  if (peer->parked || peer->waits)
     return FALSE;
   if (waiting == 0)
     return TRUE;
@@ -391,6 +392,15 @@ has_request (const XdsPeer *peer)
 }
 
 static gboolean
+has_to_wait (XdsPeer *peer)
+{
+  XdsMsgHeader header;
+
+  return peer->n_conflicts > 0 && peek_request (&peer->in, &header) == XDS_MSG_WHOLE
+         && header.type == XDS_OP_TRANSACTION_START && xds_line_stand (peer);
+}
+
+static gboolean
 serve_one (XdsPeer *peer)
 {
   XdsBuffer *in = &peer->in;
@@ -438,7 +448,7 @@ xds_peer_serve (XdsPeer *peer, guint budget)
   peer->told = FALSE;
   peer->serving = TRUE;
   while (budget > 0 && !peer->failed && takes_answers (peer)
-         && xds_journal_may_go_on (peer->engine) && serve_one (peer))
+         && xds_journal_may_go_on (peer->engine) && !has_to_wait (peer) && serve_one (peer))
     budget--;
   more = takes_answers (peer) && has_request (peer);
   finish_turn (peer);
@@ -487,8 +497,8 @@ append_event (XdsPeer *peer, const void *path, gsize path_len, const void *token
   peer->engine->made += sizeof header + header.len;
 }
 
-static void
-tell_host (XdsPeer *peer)
+void
+xds_peer_tell_host (XdsPeer *peer)
 {
   XdsEngine *engine = peer->engine;
 
@@ -572,7 +582,7 @@ xds_peer_event (XdsPeer *peer, const char *path, gsize path_len, const XdsWatch 
   if (!peer->serving)
     {
       charge_output (peer);
-      tell_host (peer);
+      xds_peer_tell_host (peer);
     }
 }
 
@@ -660,7 +670,7 @@ serve_all (XdsPeer *peer)
   finish_turn (peer);
   if (recorded)
     xds_journal_end_turn (peer);
-  tell_host (peer);
+  xds_peer_tell_host (peer);
 }
 
 void
@@ -671,7 +681,7 @@ xds_engine_unpark (XdsEngine *engine)
       {
         peer->parked = FALSE;
         xds_peer_serve (peer, 1);
-        tell_host (peer);
+        xds_peer_tell_host (peer);
       }
 }
 
@@ -805,7 +815,10 @@ xds_peer_end_txn (XdsPeer *peer, XdsTxn *txn)
 
   g_ptr_array_remove (peer->txns, txn);
   if (peer->txns->len == 0)
-    g_clear_pointer (&peer->txns, g_ptr_array_unref);
+    {
+      g_clear_pointer (&peer->txns, g_ptr_array_unref);
+      xds_line_leave (peer);
+    }
   peer->engine->statistics.transactions--;
   if (peer->engine->favoured == txn)
     peer->engine->favoured = NULL;

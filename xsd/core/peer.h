@@ -75,10 +75,14 @@ struct XdsPeer
   guint told : 1;   /* the host knows that there is something to do */
   guint failed : 1; /* broke the protocol: its bytes are not read any more */
   guint parked : 1; /* its next request was put off (XDS_LATER) */
+  guint waits : 1;  /* its next request is for later, see line.c */
 };
 
 XdsPeer *xds_peer_new (XdsEngine *engine, XdsDomain *domain, const XdsSocketIdentity *identity);
 void xds_peer_free (XdsPeer *peer);
+
+/* There is something to do for it. */
+void xds_peer_tell_host (XdsPeer *peer);
 
 /* Appends an answer. */
 void xds_peer_answer (XdsPeer *peer, const XdsMsgHeader *header, const void *payload, gsize len);

@@ -28,6 +28,16 @@ struct XdsDomain
   gboolean shutdown; /* its shutdown was told already */
 };
 
+/* Who tries a transaction again, see line.c. */
+typedef struct
+{
+  XdsPeer *first;  /* (unowned) (nullable) whose turn it is */
+  GQueue rest;     /* (element-type XdsPeer) (unowned) who waits for theirs */
+  guint32 place;   /* where all of them lost */
+  gint64 until;    /* so long at most, if others wait */
+  gint64 patience; /* microseconds; 0: nobody waits */
+} XdsLine;
+
 struct XdsEngine
 {
   const XdsHost *host; /* (unowned) */
@@ -46,6 +56,7 @@ struct XdsEngine
   XdsTxn *favoured;    /* (unowned) (nullable) whom others let pass, see op-txn.c */
   guint favour_left;   /* how often they will */
   guint favour_after;  /* conflicts in a row that earn it; 0: nothing does */
+  XdsLine line;
   guint64 n_losers;    /* peers that ever earned it: whoever did before others goes first */
   guint8 *spare_in, *spare_out; /* (owned) (nullable) buffers of whoever is served */
   guint32 spare_out_capacity;
@@ -103,6 +114,16 @@ XdsStatus xds_request_check (XdsRequest *request, XdsQuota quota, guint64 total)
 
 /* op-control.c: cuts @answer to what fits into one. */
 void xds_control_cut (GString *answer);
+
+/* --- line.c --- */
+
+/* @peer, which lost its last transaction, is about to begin one.  TRUE: it has to wait; the host is
+   told when it may be served. */
+gboolean xds_line_stand (XdsPeer *peer);
+/* It has no transaction any more, or is no more. */
+void xds_line_leave (XdsPeer *peer);
+void xds_line_tick (XdsEngine *engine);
+gint64 xds_line_deadline (const XdsEngine *engine);
 
 /* --- fire.c --- */
 

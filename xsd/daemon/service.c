@@ -16,6 +16,10 @@
 
 #include <unistd.h>
 
+/* Ten times what a toolstack's longest transaction takes on a busy host; no more than that is lost
+   when one of them is stopped in the middle of it. */
+#define PATIENCE (100 * G_TIME_SPAN_MILLISECOND)
+
 /* --- turns of the loop --- */
 
 static void
@@ -349,6 +353,7 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
     return NULL;
   xds_service_blobs (self);
   self->saver = xds_saver_new (self->engine, config);
+  xds_engine_set_patience (self->engine, PATIENCE);
   xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
   return g_steal_pointer (&self);
 }
