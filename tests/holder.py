@@ -7,7 +7,7 @@
 # In each round it sends one half of a write on one connection, and on another one more reads than
 # fit into the socket, of which it takes no answer.  It makes FOLDER/ready.ROUND, waits for
 # FOLDER/go.ROUND, sends the other half, and prints what came: answers in their order, and the
-# event of the write before its answer.  With the socket alone it starts a transaction and stays.
+# event of the write before its answer; then it sends a request whose pieces are apart.  With the socket alone it starts a transaction and stays.
 
 import os
 import socket
@@ -76,6 +76,12 @@ def main():
         assert answer == (WRITE, half.n, b"OK\0"), answer
         for i in range(READS):
             assert lazy.next() == (READ, first + i, BIG), i
+        # As libxenstore writes it: the server that reads the first piece finds no other.
+        request = half.message(READ, b"/held/%d\0" % number)
+        half.socket.sendall(request[: HEADER.size])
+        time.sleep(0.2)
+        half.socket.sendall(request[HEADER.size :])
+        assert half.next() == (READ, half.n, b"value")
         print("round %d: all came" % number, flush=True)
 
 

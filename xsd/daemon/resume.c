@@ -283,7 +283,7 @@ peer_loaded (void *data, XdsPeer *peer, gint32 handle)
   if (handle < 0)
     return FALSE;
   keep_private (handle);
-  fcntl (handle, F_SETFL, fcntl (handle, F_GETFL) | O_NONBLOCK);
+  fcntl (handle, F_SETFL, fcntl (handle, F_GETFL) & ~O_NONBLOCK); /* see socket.c */
   if (xds_socket_server_resume (loading->service->sockets, peer, handle, &error))
     return TRUE;
   g_warning ("a client on the socket was lost: %s", error->message);

@@ -14,6 +14,9 @@
  * knows what was done.  The order of a turn is part of that: what came counts in the engine
  * before anything goes out, and a connection is forgotten before it is closed.
  *
+ * That they do not wait is said in each call and not of the socket: the socket may go to a C
+ * xenstored one day, which closes one of which it can read a header and not yet the rest.
+ *
  * A connection ends when the other end closed it, its requests are executed and its answers taken,
  * or nobody is left to take them.  An idle one costs its XdsLink, two list pointers, and what
  * the engine needs: buffers are the engine's and there only while they hold something.
@@ -350,7 +353,7 @@ listener_turn (XdsLoopItem *item, guint32 events G_GNUC_UNUSED)
   for (guint i = 0; i < ACCEPT_BATCH; i++)
     {
       g_autoptr (GError) error = NULL;
-      int fd = accept4 (item->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      int fd = accept4 (item->fd, NULL, NULL, SOCK_CLOEXEC);
 
       if (fd >= 0)
         {
