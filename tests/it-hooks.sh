@@ -45,7 +45,7 @@ named ()
     && op "$OP_INTRODUCE" "$1" 1 1 > /dev/null
 }
 
-plan 13
+plan 19
 start
 touch "$told"
 
@@ -96,6 +96,32 @@ is 'of a domain that is there it says so' "$(op "$OP_CONTROL" reason 10)" runnin
 
 not_ok 'what is no proper name, or may be written by others, does not run' \
        grep -qE 'backup|writable' "$told"
+
+# The process that serves dies, before and while a domain goes.
+worker ()
+{
+  worker_of "$daemon_pid"
+}
+named 11
+named 12
+wait_for heard 'introduced introduced 12 guest12 '
+kill -KILL "$(worker)"
+wait_for said 'takes its place'
+op "$OP_READ" / > /dev/null
+"$sim" -w "$world" destroy 10 > /dev/null
+ok 'after a death of the daemon, too, hooks hear who goes' \
+   wait_for heard 'gone gone 10 guest10 destroyed'
+is 'and nothing twice' "$(grep -c 'introduced introduced 1[012]' "$told")" 3
+kill -STOP "$daemon_pid"
+kill -KILL "$(worker)"
+"$sim" -w "$world" destroy 11 > /dev/null
+"$sim" -w "$world" shutdown 12 crash > /dev/null
+kill -CONT "$daemon_pid"
+ok 'they hear who went while nobody served' wait_for heard 'gone gone 11 guest11 destroyed'
+ok 'and who stopped' wait_for heard 'shutdown shutdown 12 guest12 crash'
+is 'it can be updated' "$(timeout 60 "$top_builddir/xds" control live-update "$daemon" 2>&1)" OK
+"$sim" -w "$world" destroy 12 > /dev/null
+ok 'after that they hear who goes, and why' wait_for heard 'gone gone 12 guest12 crash'
 
 hook 50-slow << TXT
 echo "slow \$\$" >> $told

@@ -428,6 +428,27 @@ xds_engine_domains (XdsEngine *engine, const XdsDomainState *domains, gsize n)
 }
 
 void
+xds_engine_visit_domains (XdsEngine *engine, XdsDomainVisit visit, void *data)
+{
+  GHashTableIter iter;
+  gpointer value;
+
+  g_hash_table_iter_init (&iter, engine->domains);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const XdsDomain *domain = value;
+      const XdsDomainState state = {
+        .domid = domain->domid,
+        .shutdown = domain->shutdown,
+        .unique_id = domain->unique_id,
+      };
+
+      if (domain->introduced && !xds_domid_resident (engine, domain->domid))
+        visit (data, &state);
+    }
+}
+
+void
 xds_engine_domain_changed (XdsEngine *engine, guint domid, const XdsDomainState *state)
 {
   const XdsDomain *domain = xds_domain_find (engine, domid);

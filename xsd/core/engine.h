@@ -226,6 +226,10 @@ void xds_peer_drained (XdsPeer *peer, gsize n);
 /* All domains that there are, at one moment, ordered by domid: whoever is missing is gone. */
 void xds_engine_domains (XdsEngine *engine, const XdsDomainState *domains, gsize n);
 
+/* Those that are introduced, but for who is always there; with their shutdown, if it was told. */
+typedef void (*XdsDomainVisit) (void *data, const XdsDomainState *domain);
+void xds_engine_visit_domains (XdsEngine *engine, XdsDomainVisit visit, void *data);
+
 /* One domain changed; @state NULL: it is gone. */
 void xds_engine_domain_changed (XdsEngine *engine, guint domid, const XdsDomainState *state);
 

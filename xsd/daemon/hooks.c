@@ -331,6 +331,32 @@ xds_hooks_introduced (XdsHooks *self, guint domid)
   queue (self, known, "introduced", "");
 }
 
+/* If it went while nobody served, the hypervisor does not know it any more, or has another one. */
+void
+xds_hooks_adopt (XdsHooks *self, const XdsDomainState *domain)
+{
+  gpointer domid = GUINT_TO_POINTER (domain->domid);
+  XdsDomainV1 now;
+  Known *known;
+
+  if (g_hash_table_contains (self->known, domid))
+    return;
+  known = g_new0 (Known, 1);
+  known->domid = domain->domid;
+  known->unique_id = domain->unique_id;
+  known->shutdown = domain->shutdown;
+  known->reason = G_MAXUINT;
+  if (self->domains->plugin->domain (self->domains->self, known->domid, &now) >= 0
+      && (known->unique_id == 0 || known->unique_id == now.unique_id))
+    {
+      known->unique_id = now.unique_id;
+      known->reason = now.reason;
+      print_uuid (now.uuid, known->uuid);
+    }
+  look_up_name (self, known);
+  g_hash_table_insert (self->known, domid, known);
+}
+
 static int
 by_domid (const void *a, const void *b)
 {

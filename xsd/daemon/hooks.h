@@ -23,6 +23,10 @@ void xds_hooks_set_config (XdsHooks *self, const XdsConfig *config);
 
 void xds_hooks_introduced (XdsHooks *self, guint domid);
 
+/* One that was introduced before there were these hooks, as the store knows it: it hears no more of
+   that, but of all that comes. */
+void xds_hooks_adopt (XdsHooks *self, const XdsDomainState *domain);
+
 /* These are all domains now: before the engine hears of it, since names of the dead are in it. */
 void xds_hooks_domains (XdsHooks *self, const XdsDomainV1 *domains, gsize n);
 

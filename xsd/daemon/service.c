@@ -276,19 +276,29 @@ find_state (XdsService *self, const XdsResume *resume, GError **error)
   return TRUE;
 }
 
-/* The state, then what became of its domains. */
+static void
+adopt_domain (void *hooks, const XdsDomainState *domain)
+{
+  xds_hooks_adopt (hooks, domain);
+}
+
+/* The state, then what became of its domains.  Before there is one, all that a request may ask for:
+   one that a process before us died of is executed when the state is found. */
 static gboolean
 make_state (XdsService *self, const XdsResume *resume, GError **error)
 {
   const XdsDomainV1 *domains;
   gsize n;
 
+  self->saver = xds_saver_new (self->engine, self->config);
+  self->hooks = xds_hooks_new (self->config, self->loop, read_name, self, self->domains);
   if (!find_state (self, resume, error))
     return FALSE;
+  xds_engine_visit_domains (self->engine, adopt_domain, self->hooks);
   if (!xds_domains_all (self->domains, &domains, &n, error))
     return FALSE;
+  xds_hooks_domains (self->hooks, domains, n);
   xds_domains_tell (self->domains, self->engine);
-  self->hooks = xds_hooks_new (self->config, self->loop, read_name, self, self->domains);
   return TRUE;
 }
 
@@ -352,7 +362,6 @@ xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *
   if (!make_state (self, resume, error) || !make_listeners (self, resume, error))
     return NULL;
   xds_service_blobs (self);
-  self->saver = xds_saver_new (self->engine, config);
   xds_engine_set_patience (self->engine, PATIENCE);
   xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
   return g_steal_pointer (&self);
