@@ -7,6 +7,9 @@
  *   it-crash random PID COUNT SIGNAL    at random moments; prints how many there were
  *   it-crash step PID COUNT [SIGNAL]    at instructions of a turn that executes a pipeline of
  *                                       requests, and judges the answers
+ *   it-crash host PID COUNT DOMID       the same with requests that more than the store hears of: a
+ *                                       domain comes and goes
+ *   it-crash leave PID COUNT            at instructions of a turn that notices a client's end
  *
  *   it-crash fill                       by nodes, for which there is no memory
  *   it-crash poison                     by requests that are each its end, until the connection is
@@ -202,12 +205,22 @@ run_random (pid_t keeper, guint count, int signal)
 
 /* --- step by step --- */
 
-/* What one turn of the daemon is to execute: each kind of change, and reads between. */
-static void
-add_requests (Client *self, guint round, guint32 txn)
+/* A pipeline of requests that one turn of the daemon is to execute, and what they are to give. */
+typedef struct
 {
+  void (*add) (Client *self, guint round);
+  void (*expect) (Client *self, guint round);
+} Pipeline;
+
+/* Each kind of change, and reads between. */
+static void
+add_changes (Client *self, guint round)
+{
+  guint32 txn;
   char value[16];
 
+  ask (self, XDS_OP_TRANSACTION_START, 0, "", NULL);
+  txn = g_ascii_strtoull (self->payload, NULL, 10);
   g_snprintf (value, sizeof value, "%u", round);
   add (self, XDS_OP_WRITE, 0, "/step/a", value);
   add (self, XDS_OP_READ, 0, "/step/a", NULL);
@@ -226,7 +239,7 @@ expect_event (Client *self, const char *path)
 }
 
 static void
-expect_answers (Client *self, guint round)
+expect_changes (Client *self, guint round)
 {
   guint32 id = self->req_id - 7;
   char value[16], before[16];
@@ -245,9 +258,37 @@ expect_answers (Client *self, guint round)
   expect_event (self, "/step/t");
   expect (self, XDS_OP_TRANSACTION_END, id++, "OK");
   expect (self, XDS_OP_READ, id++, value);
-  if (has_answer (self, 0))
-    wrong ("more than the answers", NULL);
 }
+
+static const Pipeline changes = { add_changes, expect_changes };
+
+/* The domain that comes and goes. */
+static char guest[16];
+
+static void
+add_host (Client *self, guint round G_GNUC_UNUSED)
+{
+  g_autofree char *numbers = g_strdup_printf ("%s 1 1", guest);
+  g_autofree char *reason = g_strdup_printf ("reason %s", guest);
+  gsize at = self->batch->len + sizeof (XdsMsgHeader);
+
+  add (self, XDS_OP_INTRODUCE, 0, numbers, NULL);
+  g_strdelimit ((char *) self->batch->data + at, " ", '\0');
+  at = self->batch->len + sizeof (XdsMsgHeader);
+  add (self, XDS_OP_CONTROL, 0, reason, NULL);
+  g_strdelimit ((char *) self->batch->data + at, " ", '\0');
+  add (self, XDS_OP_RELEASE, 0, guest, NULL);
+}
+
+static void
+expect_host (Client *self, guint round G_GNUC_UNUSED)
+{
+  expect (self, XDS_OP_INTRODUCE, self->req_id - 2, "OK");
+  expect (self, XDS_OP_CONTROL, self->req_id - 1, "running");
+  expect (self, XDS_OP_RELEASE, self->req_id, "OK");
+}
+
+static const Pipeline host = { add_host, expect_host };
 
 /* On one processor the two take turns at once. */
 static void
@@ -300,19 +341,11 @@ prepare_steps (Client *self)
   expect_event (self, "/step");
 }
 
-/* One round, in which the process is killed after @most instructions; how many it did. */
-static guint
-run_round (Client *client, pid_t keeper, guint round, guint most, int signal)
+static void
+finish (pid_t pid, int signal)
 {
-  pid_t pid = wait_for_worker (keeper, 0);
-  guint done;
   int status;
 
-  ask (client, XDS_OP_TRANSACTION_START, 0, "", NULL);
-  add_requests (client, round, g_ascii_strtoull (client->payload, NULL, 10));
-  stop (pid);
-  flush (client);
-  done = step (pid, most);
   alarm (0);
   kill (pid, signal);
   /* If it waited, it runs, and stops for the signal; else it stands. */
@@ -321,8 +354,25 @@ run_round (Client *client, pid_t keeper, guint round, guint most, int signal)
       waitpid (pid, &status, __WALL);
       ptrace (PTRACE_DETACH, pid, NULL, signal);
     }
+}
+
+/* One round, in which the process is killed after @most instructions; how many it did. */
+static guint
+run_round (Client *client, const Pipeline *pipeline, pid_t keeper, guint round, guint most,
+           int signal)
+{
+  pid_t pid = wait_for_worker (keeper, 0);
+  guint done;
+
+  pipeline->add (client, round);
+  stop (pid);
+  flush (client);
+  done = step (pid, most);
+  finish (pid, signal);
   wait_for_worker (keeper, pid);
-  expect_answers (client, round);
+  pipeline->expect (client, round);
+  if (has_answer (client, 0))
+    wrong ("more than the answers", NULL);
   return done;
 }
 
@@ -332,7 +382,7 @@ wake (int signal G_GNUC_UNUSED)
 }
 
 static void
-run_step (pid_t keeper, guint count, int signal)
+run_step (const Pipeline *pipeline, pid_t keeper, guint count, int signal)
 {
   g_autoptr (GRand) rand = g_rand_new ();
   g_auto (Client) client = { 0 };
@@ -340,10 +390,47 @@ run_step (pid_t keeper, guint count, int signal)
 
   sigaction (SIGALRM, &(struct sigaction){ .sa_handler = wake }, NULL); /* ends a wait */
   client_open (&client);
-  prepare_steps (&client);
-  all = run_round (&client, keeper, 1, 2000000, signal);
+  if (pipeline == &changes)
+    prepare_steps (&client);
+  all = run_round (&client, pipeline, keeper, 1, 2000000, signal);
   for (guint i = 0; i < count; i++)
-    run_round (&client, keeper, i + 2, g_rand_int_range (rand, 0, all), signal);
+    run_round (&client, pipeline, keeper, i + 2, g_rand_int_range (rand, 0, all), signal);
+  printf ("%u times within %u instructions\n", count, all);
+}
+
+/* One client goes, and the process that serves is killed after @most instructions since; how many
+   it did.  The one that stays is served all the same. */
+static guint
+run_leave_round (Client *stays, pid_t keeper, guint most)
+{
+  pid_t pid = wait_for_worker (keeper, 0);
+  guint done;
+
+  {
+    g_auto (Client) goes = { 0 };
+
+    client_open (&goes);
+    ask (&goes, XDS_OP_READ, 0, "/", NULL);
+    stop (pid);
+  }
+  done = step (pid, most);
+  finish (pid, SIGKILL);
+  wait_for_worker (keeper, pid);
+  ask (stays, XDS_OP_READ, 0, "/", NULL);
+  return done;
+}
+
+static void
+run_leave (pid_t keeper, guint count)
+{
+  g_auto (Client) stays = { 0 };
+  guint all;
+
+  sigaction (SIGALRM, &(struct sigaction){ .sa_handler = wake }, NULL);
+  client_open (&stays);
+  all = run_leave_round (&stays, keeper, 2000000);
+  for (guint i = 0; i < count; i++)
+    run_leave_round (&stays, keeper, all * (guint64) i / count);
   printf ("%u times within %u instructions\n", count, all);
 }
 
@@ -410,12 +497,19 @@ main (int argc, char **argv)
   if (keeper > 0 && number > 0 && g_str_equal (argv[1], "random"))
     run_random (keeper, number, signal);
   else if (keeper > 0 && number > 0 && g_str_equal (argv[1], "step"))
-    run_step (keeper, number, signal);
+    run_step (&changes, keeper, number, signal);
+  else if (argc == 5 && keeper > 0 && number > 0 && g_str_equal (argv[1], "host"))
+    {
+      g_strlcpy (guest, argv[4], sizeof guest);
+      run_step (&host, keeper, number, SIGKILL);
+    }
+  else if (keeper > 0 && number > 0 && g_str_equal (argv[1], "leave"))
+    run_leave (keeper, number);
   else if (argc == 2 && g_str_equal (argv[1], "fill"))
     run_fill ();
   else if (argc == 2 && g_str_equal (argv[1], "poison"))
     run_poison ();
   else
-    wrong ("usage: it-crash random|step PID NUMBER [SIGNAL], or it-crash fill|poison", NULL);
+    wrong ("usage: it-crash random|step|host|leave PID NUMBER [WHAT], or it-crash fill|poison", NULL);
   return 0;
 }

@@ -6,7 +6,7 @@
 # sim-guest's load say what must hold for each client; it-crash.c does the killing.
 
 . "${0%/*}/it-lib.sh"
-plan 23
+plan 26
 
 kills=100 steps=25 clients=4
 [ -z "${XDS_TEST_LONG-}" ] || { kills=10000; steps=1000; clients=6; }
@@ -66,6 +66,15 @@ like 'the store is sound' "$("$xds" control check 2>&1)" 'OK|ok|sound'
 
 timeout 3000 "$crash" step "$main" "$steps" > "$work/steps"
 like 'killed at any instruction it answers each request once' "$(cat "$work/steps")" \
+     "^$steps times within"
+sed 's/^/# /' "$work/steps"
+
+timeout 3000 "$crash" leave "$main" "$steps" > "$work/steps"
+like 'killed as a client leaves, it serves those that stay' "$(cat "$work/steps")" "^$steps times"
+is 'and takes nothing else for a client' "$(grep -c 'cannot be reached' "$work/log")" 0
+"$sim" -w "$world" create 9 > /dev/null
+timeout 3000 "$crash" host "$main" "$steps" 9 > "$work/steps"
+like 'killed as a domain comes and goes, it answers as if it had not been' "$(cat "$work/steps")" \
      "^$steps times within"
 sed 's/^/# /' "$work/steps"
 

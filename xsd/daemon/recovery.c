@@ -35,6 +35,7 @@ typedef struct
   XdsSlate slate;
   guint8 *pending; /* (owned) (nullable) bytes that came, and are not in the journal */
   gsize n_pending;
+  GArray *connections; /* (owned) those that are open, in order */
   GPtrArray *lost; /* (owned) (element-type XdsPeer) that cannot be reached any more */
 } Recovery;
 
@@ -64,15 +65,15 @@ compare_fds (const void *a, const void *b)
 /* The kill came after a connection was accepted and before anybody had noted it, or after it was
    forgotten and before it was closed: then its end is all that comes of it. */
 static void
-adopt_strays (Recovery *self, const GArray *strays)
+adopt_strays (Recovery *self)
 {
   g_autoptr (GArray) known = g_array_new (FALSE, FALSE, sizeof (int));
 
   xds_socket_server_fds (self->service->sockets, known);
   g_array_sort (known, compare_fds);
-  for (guint i = 0; i < strays->len; i++)
+  for (guint i = 0; i < self->connections->len; i++)
     {
-      int fd = g_array_index (strays, int, i);
+      int fd = g_array_index (self->connections, int, i);
 
       if (!g_array_binary_search (known, &fd, compare_fds, NULL))
         xds_socket_server_add (self->service->sockets, fd, NULL);
@@ -183,6 +184,13 @@ save_pending (Recovery *self)
 
 /* --- the engine --- */
 
+/* What else has the number is ours. */
+static gboolean
+is_connection (const Recovery *self, gint32 handle)
+{
+  return g_array_binary_search (self->connections, &handle, compare_fds, NULL);
+}
+
 static gboolean
 peer_loaded (void *data, XdsPeer *peer, gint32 handle)
 {
@@ -192,7 +200,8 @@ peer_loaded (void *data, XdsPeer *peer, gint32 handle)
 
   if (!xds_peer_is_domain (peer))
     {
-      if (handle < 0 || !xds_socket_server_resume (service->sockets, peer, handle, NULL))
+      if (!is_connection (self, handle)
+          || !xds_socket_server_resume (service->sockets, peer, handle, NULL))
         g_ptr_array_add (self->lost, peer);
     }
   else if (xds_ring_server_resume (service->rings, peer, xds_peer_domid (peer), handle, FALSE)
@@ -337,10 +346,13 @@ xds_survival_recover (XdsSurvival *self, XdsService *service, const GArray *conn
     .survival = self,
     .service = service,
     .slate = self->page->slate,
+    .connections = g_array_new (FALSE, FALSE, sizeof (int)),
     .lost = g_ptr_array_new (),
   };
   gboolean done;
 
+  g_array_append_vals (recovery.connections, connections->data, connections->len);
+  g_array_sort (recovery.connections, compare_fds);
   blame (self->page, status);
   done = open_state (self, error);
   if (done)
@@ -356,11 +368,12 @@ xds_survival_recover (XdsSurvival *self, XdsService *service, const GArray *conn
       drop_lost (&recovery, "it cannot be reached, or what became of its last bytes is not known");
       condemn (&recovery);
       drop_lost (&recovery, "its requests brought this daemon down again and again");
-      adopt_strays (&recovery, connections);
+      adopt_strays (&recovery);
     }
   if (!done)
     leave_behind (self, service);
   g_free (recovery.pending);
+  g_array_unref (recovery.connections);
   g_ptr_array_unref (recovery.lost);
   return done;
 }

@@ -129,6 +129,8 @@ pause_accepting (XdsSocketServer *self, int err)
 
 /* --- connections --- */
 
+/* Forgotten first: a number that the journal has is that of an open connection, or who comes after
+   us would take what got the number since for one. */
 static void
 conn_free (Conn *self)
 {
@@ -136,13 +138,13 @@ conn_free (Conn *self)
   int fd = self->link.item.fd;
 
   xds_loop_remove (server->loop, &self->link.item);
-  close (fd);
   if (self->next != NULL)
     self->next->prev = self->prev;
   *(self->prev != NULL ? &self->prev->next : &server->conns) = self->next;
   server->n_conns--;
   xds_peer_set_data (self->link.peer, NULL);
   xds_engine_remove_peer (server->engine, self->link.peer);
+  close (fd);
   g_slice_free (Conn, self);
   resume (server);
 }
