@@ -6,7 +6,7 @@
 # sim-guest's load say what must hold for each client; it-crash.c does the killing.
 
 . "${0%/*}/it-lib.sh"
-plan 26
+plan 29
 
 kills=100 steps=25 clients=4
 [ -z "${XDS_TEST_LONG-}" ] || { kills=10000; steps=1000; clients=6; }
@@ -94,7 +94,7 @@ is 'it serves as before' "$(op "$OP_READ" /before)" 1
 # A request that kills: the keeper's program, from which processes are made, gets a trap in it.
 start_of ()
 {
-  nm "$daemon" | awk -v name="$1" '$3 == name { print "0x" $1 }'
+  nm "${2:-$daemon}" | awk -v name="$1" '$3 == name { print "0x" $1 }'
 }
 mapped=0x$(grep -m 1 xendomstored "/proc/$main/maps" | cut -d - -f 1)
 printf '\xcc' | dd of="/proc/$main/mem" bs=1 seek=$((mapped + $(start_of xds_op_is_introduced))) \
@@ -106,6 +106,29 @@ is 'a request that kills is answered EIO, and who sends nothing else is closed' 
 judge
 is 'the others are served all the while' "$bad" 0
 like 'its bytes are in the log' "$(cat "$work/log")" 'brought the server down.*IS_DOMAIN_INTRODUCED "5'
+
+# A hypervisor that does not tell for a while: sim_domains () of the keeper's plugin returns -EIO.
+plugin=${XDS_PLUGIN_DIR:-$top_builddir/.libs}/sim.so
+"$xds" watch --no-initial /patient > "$work/patient" &
+watcher=$!
+wait_for sh -c "'$xds' control watches | grep -q /patient"
+at=$(($(start_of sim_domains "$plugin") + 0x$(grep -m 1 /sim.so "/proc/$main/maps" \
+                                               | cut -d - -f 1)))
+whole=$(dd if="/proc/$main/mem" bs=1 skip="$at" count=6 2> /dev/null | od -An -tx1 | tr -d ' ')
+poke ()
+{
+  printf '%b' "$(sed 's/../\\x&/g' <<< "$1")" \
+    | dd of="/proc/$main/mem" bs=1 seek="$at" conv=notrunc 2> /dev/null
+}
+poke b8fbffffffc3
+kill -9 "$(worker_of "$main")"
+ok 'what it cannot do without it says' \
+   wait_for sh -c "[ \$(grep -c 'does not tell which domains' '$work/log') -ge 2 ]"
+poke "$whole"
+is 'it has the state when it can' "$(op "$OP_READ" /before)" 1
+op "$OP_WRITE" /patient > /dev/null
+ok 'and each client' wait_for grep -q /patient "$work/patient"
+kill "$watcher"
 
 # The keeper itself: who serves becomes the daemon.
 load 2

@@ -48,6 +48,9 @@ gboolean xds_keeper_crashed (const XdsKeeper *self);
    (nullable) the value of --resume. */
 const char *xds_keeper_left (const XdsKeeper *self);
 
+/* Should we fail, another worker comes: what is open is its, and stays open. */
+gboolean xds_keeper_goes_on (const XdsKeeper *self);
+
 /* We can serve: who comes after us need not begin anew. */
 void xds_keeper_ready (XdsKeeper *self);
 

@@ -109,6 +109,19 @@ catch_up (XdsKeeper *keeper, const XdsOptions *options, XdsConfig **config, XdsR
 
 /* --- serving --- */
 
+/* Nothing is freed or closed where somebody comes after us: what is open is for him. */
+static int
+fail (const XdsKeeper *keeper, const GError *error)
+{
+  gboolean hopeless = keeper != NULL && xds_keeper_crashed (keeper)
+                      && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+  int status = hopeless ? XDS_KEEPER_HOPELESS : EXIT_FAILURE;
+
+  if (keeper != NULL && xds_keeper_goes_on (keeper))
+    _exit (complain (status, error));
+  return status;
+}
+
 /* (transfer full) @config */
 static int
 serve (const XdsOptions *options, XdsConfig *config, XdsResume *resume, XdsPidFile *pid_file,
@@ -117,10 +130,7 @@ serve (const XdsOptions *options, XdsConfig *config, XdsResume *resume, XdsPidFi
   g_autoptr (XdsService) service = xds_service_new (options, config, resume, pid_file, error);
 
   if (service == NULL)
-    return resume->keeper != NULL && xds_keeper_crashed (resume->keeper)
-                   && g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA)
-               ? XDS_KEEPER_HOPELESS
-               : EXIT_FAILURE;
+    return fail (resume->keeper, *error);
   if (resume->keeper != NULL)
     xds_keeper_ready (resume->keeper);
   xds_resume_done (resume);

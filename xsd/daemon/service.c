@@ -336,35 +336,46 @@ watch_keeper (XdsService *self, GError **error)
   return fd < 0 || xds_loop_add (self->loop, &self->watch.item, fd, EPOLLIN, keeper_gone, error);
 }
 
+static gboolean
+make_parts (XdsService *self, const XdsResume *resume, GError **error)
+{
+  self->loop = xds_loop_new (g_main_context_default (), error);
+  if (self->loop == NULL)
+    return FALSE;
+  xds_service_init_host (&self->host);
+  if (!open_logs (self, self->config, error))
+    return FALSE;
+  if (self->keeper != NULL)
+    xds_keeper_tell (self->keeper);
+  if (!make_engine (self, resume->channels, error) || !make_rings (self, error)
+      || !watch_keeper (self, error))
+    return FALSE;
+  self->sockets = xds_socket_server_new (self->loop, self->engine, slate_of (self));
+  if (!make_state (self, resume, error) || !make_listeners (self, resume, error))
+    return FALSE;
+  xds_service_blobs (self);
+  xds_engine_set_patience (self->engine, PATIENCE);
+  xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
+  return TRUE;
+}
+
+/* What is open when it fails is for who tries again, if somebody does: so nothing is freed then. */
 XdsService *
 xds_service_new (const XdsOptions *options, XdsConfig *config, const XdsResume *resume,
                  XdsPidFile *pid_file, GError **error)
 {
-  g_autoptr (XdsService) self = g_new0 (XdsService, 1);
+  XdsService *self = g_new0 (XdsService, 1);
 
   self->options = options;
   self->config = config;
   self->pid_file = pid_file;
   self->survival = resume->survival;
   self->keeper = resume->keeper;
-  self->loop = xds_loop_new (g_main_context_default (), error);
-  if (self->loop == NULL)
-    return NULL;
-  xds_service_init_host (&self->host);
-  if (!open_logs (self, config, error))
-    return NULL;
-  if (self->keeper != NULL)
-    xds_keeper_tell (self->keeper);
-  if (!make_engine (self, resume->channels, error) || !make_rings (self, error)
-      || !watch_keeper (self, error))
-    return NULL;
-  self->sockets = xds_socket_server_new (self->loop, self->engine, slate_of (self));
-  if (!make_state (self, resume, error) || !make_listeners (self, resume, error))
-    return NULL;
-  xds_service_blobs (self);
-  xds_engine_set_patience (self->engine, PATIENCE);
-  xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
-  return g_steal_pointer (&self);
+  if (make_parts (self, resume, error))
+    return self;
+  if (self->keeper == NULL || !xds_keeper_goes_on (self->keeper))
+    xds_service_free (self);
+  return NULL;
 }
 
 void

@@ -43,6 +43,12 @@ xds_keeper_crashed (const XdsKeeper *self)
   return self->note->ready != 0 && self->left == NULL;
 }
 
+gboolean
+xds_keeper_goes_on (const XdsKeeper *self)
+{
+  return self->note->ready != 0 || self->patient;
+}
+
 void
 xds_keeper_ready (XdsKeeper *self)
 {
