@@ -510,6 +510,7 @@ main (int argc, char **argv)
   else if (argc == 2 && g_str_equal (argv[1], "poison"))
     run_poison ();
   else
-    wrong ("usage: it-crash random|step|host|leave PID NUMBER [WHAT], or it-crash fill|poison", NULL);
+    wrong ("usage: it-crash random|step|host|leave PID NUMBER [WHAT], or it-crash fill|poison",
+           NULL);
   return 0;
 }

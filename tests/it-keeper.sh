@@ -5,7 +5,7 @@
 # stays, with its descriptors.
 
 . "${0%/*}/it-lib.sh"
-plan 64
+plan 66
 
 deaths=20
 [ -z "${XDS_TEST_LONG-}" ] || deaths=100
@@ -99,6 +99,38 @@ wait_for test ! -e "$work/pid"
 not_ok 'background: it ends as asked' test -e "$XENSTORED_PATH"
 "$daemon" "${standard[@]}" --socket "$work/no/socket" > "$work/out" 2>&1
 is 'background: a failure is the exit status of the parent' "$?" 1
+
+# The keeper itself speaks to the system's log, of which there is one of ours in a /dev of ours.
+if [ "$(id -u)" -eq 0 ] && unshare -m true 2> /dev/null; then
+  background "$raw" listen-notify "$work/syslog" 100 > "$work/heard"
+  wait_for test -S "$work/syslog"
+  mkdir "$work/dev"
+  unshare -m sh -c 'mount -t tmpfs none "$0" || exit
+    for each in null zero urandom; do : > "$0/$each"; mount --bind "/dev/$each" "$0/$each"; done
+    ln -s "$1" "$0/log"; mount --move "$0" /dev; shift; exec "$@"' \
+    "$work/dev" "$work/syslog" "$daemon" "${standard[@]}"
+  daemon_pid=$(cat "$work/pid")
+  hang_at_log
+  for i in 1 2; do
+    dying=$(worker)
+    kill -ABRT "$dying"
+    wait_for is_replaced "$dying"
+    wait_for waits_in_worker
+  done
+  rm "$work/fifo"
+  printf '[access-log]\nfile = %s\n' "$work/access" > "$work/conf"
+  kill -ABRT "$(worker)"
+  wait_for op "$OP_DIRECTORY" /
+  ok 'background: the keeper speaks to the system'\''s log' \
+     wait_for grep -q 'died .*before it could tell' "$work/heard"
+  ok 'and keeps nothing open for that, which would be another file soon' \
+     wait_for grep -q DIRECTORY "$work/access"
+  kill "$daemon_pid"
+  wait_for test ! -e "$work/pid"
+  : > "$work/conf"
+else
+  skip 'mount namespaces are not allowed here'; skip 'mount namespaces are not allowed here'
+fi
 
 start_hanging
 kill -ABRT "$(worker)"

@@ -56,6 +56,8 @@ static const int forwarded[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQ
 
 /* --- surroundings --- */
 
+/* What syslog() opens is in the table that workers have, and one of them closes what it does not
+   know; so it is not left open. */
 static G_GNUC_PRINTF (2, 3) void
 say (const XdsKeeper *self, const char *format, ...)
 {
@@ -63,7 +65,10 @@ say (const XdsKeeper *self, const char *format, ...)
 
   va_start (args, format);
   if (self->background)
-    vsyslog (LOG_DAEMON | LOG_ERR, format, args);
+    {
+      vsyslog (LOG_DAEMON | LOG_ERR, format, args);
+      closelog ();
+    }
   else
     {
       dprintf (STDERR_FILENO, "xendomstored: ");
