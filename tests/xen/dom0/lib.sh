@@ -175,6 +175,22 @@ still_there ()
   [ "$(server_pid)" = "$first_server" ] && kill -0 "$first_server"
 }
 
+# kill_server: the process that serves, which another one replaces.
+kill_server ()
+{
+  kill -9 "$(server_pid)" 2>/dev/null && echo killed >>/tmp/kills
+}
+
+# kill_every_second: for as long as /run/kill is there
+kill_every_second ()
+{
+  : >/run/kill
+  while [ -e /run/kill ]; do
+    sleep 1
+    kill_server
+  done
+}
+
 # --- guests ---
 
 # guest_config NAME TYPE [LINE]...: writes /tmp/NAME.cfg.
