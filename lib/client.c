@@ -285,10 +285,13 @@ xds_client_open_fd (int fd, GError **error)
 void
 xds_client_close (XdsClient *client)
 {
+  g_autoptr (XdsClient) keep = NULL;
+
   g_return_if_fail (XDS_IS_CLIENT (client));
 
   if (client->fd < 0)
     return;
+  keep = g_object_ref (client); /* whoever is told may drop the last reference */
   client->told_closed = TRUE;
   drop_source (client);
   xds_request_break (client, g_error_new (XDS_ERROR, XDS_ERROR_CLOSED,

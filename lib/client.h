@@ -100,6 +100,10 @@ void xds_request_abandon (XdsClient *client, gpointer data);
 /* Sends what fits, without waiting. */
 void xds_request_flush (XdsClient *client);
 
+/* The same inside of a call that is about something else: that the connection is gone is told to
+   others by the main loop. */
+void xds_request_push (XdsClient *client);
+
 /* Sends everything, waiting for room if need be. */
 void xds_request_drain (XdsClient *client);
 

@@ -201,7 +201,7 @@ xds_request_submit (XdsClient *client, const XdsCall *call, XdsReplyFunc func, g
   if (len == 0)
     nudge (client);
   if (client->out->len - client->out_sent > OUT_MANY && !client->out_blocked)
-    xds_request_flush (client);
+    xds_request_push (client);
   return TRUE;
 }
 
@@ -252,6 +252,15 @@ xds_request_flush (XdsClient *client)
     }
   g_byte_array_set_size (client->out, 0);
   client->out_sent = 0;
+}
+
+/* Their callbacks could drop the last reference to the client. */
+void
+xds_request_push (XdsClient *client)
+{
+  client->in_sync++;
+  xds_request_flush (client);
+  client->in_sync--;
 }
 
 /* --- in --- */

@@ -192,7 +192,7 @@ xds_transaction_unref (XdsTransaction *txn)
       XdsCall call = call_end (txn, FALSE);
 
       if (xds_request_submit (txn->client, &call, ignore_answer, NULL, NULL))
-        xds_request_flush (txn->client);
+        xds_request_push (txn->client);
     }
   g_object_unref (txn->client);
   g_free (txn);

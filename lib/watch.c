@@ -93,7 +93,7 @@ xds_watch_cancel (XdsWatch *watch)
   g_hash_table_remove (watch->client->watches, &watch->id);
   call = call_watch (watch, XDS_OP_UNWATCH, &text);
   if (xds_request_submit (watch->client, &call, ignore_answer, NULL, NULL))
-    xds_request_flush (watch->client);
+    xds_request_push (watch->client);
   watch->id = 0;
 }
 

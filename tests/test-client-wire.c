@@ -209,6 +209,54 @@ test_timeout (Fixture *f, gconstpointer data)
   assert_read (f, &result, "in time");
 }
 
+static void
+drop_client (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_clear_object ((XdsClient **) data);
+}
+
+/* Ends the connection inside of a call: by closing it, or by what is sent to a server that went. */
+static gboolean
+end_connection (gpointer data)
+{
+  Fixture *f = data;
+  g_autofree char *value = g_strnfill (4000, 'x');
+
+  if (f->server >= 0)
+    xds_client_close (f->client);
+  for (guint i = 0; i < 40 && f->client != NULL; i++)
+    xds_client_write_async (f->client, NULL, "/1", value, 4000, NULL, NULL, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+/* Who is told that the connection is gone may drop the last reference to it. */
+static void
+test_last_reference (Fixture *f, gconstpointer data)
+{
+  Fixture other;
+  char byte;
+
+  setup (&other, NULL);
+  xds_client_read_async (other.client, NULL, "/1", NULL, drop_client, &other.client);
+  xds_client_flush (other.client, NULL);
+  if (data != NULL)
+    {
+      close (other.server);
+      other.server = -1;
+    }
+  g_timeout_add_full (G_PRIORITY_HIGH, 1, end_connection, &other, NULL);
+  while (other.client != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  if (other.server < 0)
+    return;
+  while (recv (other.server, &byte, 1, MSG_DONTWAIT) == 1)
+    ;
+  g_assert_cmpint (recv (other.server, &byte, 1, MSG_DONTWAIT), ==, 0);
+  close (other.server);
+}
+
 /* A directory that changes between two parts is listed again from its beginning. */
 static void
 test_parts (Fixture *f, gconstpointer data)
@@ -311,6 +359,8 @@ main (int argc, char **argv)
   ADD ("/client-wire/wrong-answer/type", test_wrong_answer, type);
   ADD ("/client-wire/length", test_length, NULL);
   ADD ("/client-wire/timeout", test_timeout, NULL);
+  ADD ("/client-wire/last-reference/close", test_last_reference, NULL);
+  ADD ("/client-wire/last-reference/send", test_last_reference, type);
   ADD ("/client-wire/parts", test_parts, NULL);
   ADD ("/client-wire/depth", test_depth, NULL);
   return g_test_run ();
