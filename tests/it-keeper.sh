@@ -5,7 +5,7 @@
 # stays, with its descriptors.
 
 . "${0%/*}/it-lib.sh"
-plan 66
+plan 70
 
 deaths=20
 [ -z "${XDS_TEST_LONG-}" ] || deaths=100
@@ -216,6 +216,18 @@ all_closed ()
 }
 ok 'and closes what is for nobody' wait_for all_closed
 
+# --- the configuration's file changes, and nobody says so ---
+
+printf '[daemon]\nsocket = %s\n[log]\ntarget = file\nfile = %s\n[access-log]\nfile = %s\n' \
+       "$work/other" "$work/no/log" "$work/no/access" > "$work/conf"
+n=$(readies)
+kill -KILL "$(worker)"
+ok 'without a log it goes on serving' wait_for count readies $((n + 1))
+ok 'and says so' said "cannot write the log $work/no/log.* without"
+ok 'of the other one, too' said "cannot write the access log $work/no/access.* without"
+like 'what is bound to the start stays' "$(grep 'ready: ' "$work/log" | tail -n 1)" \
+     "socket $XENSTORED_PATH,"
+
 # --- signals ---
 
 printf '[quota]\nnodes = 77\n' > "$work/conf"
@@ -241,7 +253,7 @@ n=$(readies)
 kill -ABRT "$(worker)"
 ok 'and does not give up' wait_for count readies $((n + 1))
 is 'the next one tells of all of them' "$(deaths_told)" $((told + 1))
-like 'with their number' "$(grep 'takes its place' "$work/log" | tail -n 1)" "is $((deaths + 6))$"
+like 'with their number' "$(grep 'takes its place' "$work/log" | tail -n 1)" "is $((deaths + 7))$"
 rm "$work/fifo"
 kill -STOP "$daemon_pid"
 kill -KILL "$(worker)"

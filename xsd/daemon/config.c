@@ -130,6 +130,28 @@ xds_config_free (XdsConfig *self)
   g_free (self);
 }
 
+void
+xds_config_keep_start (XdsConfig *self, XdsConfig *start)
+{
+  const XdsConfig now = *self;
+
+#define SWAP(field) (self->field = start->field, start->field = now.field)
+  SWAP (run_dir);
+  SWAP (socket);
+  SWAP (userdata_only);
+  SWAP (pid_file);
+  SWAP (hypervisor);
+  SWAP (plugin_dir);
+  SWAP (userdata_dir);
+  SWAP (event_port);
+  SWAP (foreground);
+  SWAP (keeper);
+  SWAP (print_pid);
+  SWAP (store_domid);
+  SWAP (privileged_domid);
+#undef SWAP
+}
+
 /* --- values --- */
 
 static gboolean

@@ -64,6 +64,9 @@ typedef struct
 XdsConfig *xds_config_new (void);
 void xds_config_free (XdsConfig *self);
 
+/* What is bound to the start stays as @start has it, which gets what @self had. */
+void xds_config_keep_start (XdsConfig *self, XdsConfig *start);
+
 /*
  * One value; the error says what is wrong with it, but not where it came from.
  * G_IO_ERROR_NOT_FOUND: there is no such key.

@@ -95,6 +95,7 @@ catch_up (XdsKeeper *keeper, const XdsOptions *options, XdsConfig **config, XdsR
 
   if (now != NULL)
     {
+      xds_config_keep_start (now, *config);
       xds_config_free (*config);
       *config = now;
     }

@@ -165,6 +165,34 @@ open_logs (XdsService *self, const XdsConfig *config, GError **error)
   return TRUE;
 }
 
+/* Whom we serve was served before: a log that cannot be had is no reason to stop. */
+static void
+open_some_logs (XdsService *self, XdsConfig *config)
+{
+  g_autoptr (GError) no_access_log = NULL, no_log = NULL;
+  XdsAccessLog *log = xds_access_log_new (config, &no_access_log);
+
+  if (!xds_log_open (config, &no_log))
+    {
+      g_free (config->log_target);
+      config->log_target = g_strdup ("auto");
+      xds_log_open (config, NULL);
+      g_critical ("%s; going on without", no_log->message);
+    }
+  if (log == NULL && no_access_log != NULL)
+    g_critical ("%s; going on without", no_access_log->message);
+  xds_service_set_access_log (self, log);
+}
+
+static gboolean
+begin_logs (XdsService *self, GError **error)
+{
+  if (self->keeper == NULL || !xds_keeper_goes_on (self->keeper))
+    return open_logs (self, self->config, error);
+  open_some_logs (self, self->config);
+  return TRUE;
+}
+
 static void
 say_what_stays (const XdsConfig *before, const XdsConfig *now)
 {
@@ -186,6 +214,7 @@ reload (gpointer data, XdsConfig *config, GError **error)
   if (!open_logs (self, config, error))
     return FALSE;
   say_what_stays (self->config, config);
+  xds_config_keep_start (config, self->config);
   xds_config_free (self->config);
   self->config = config;
   apply_settings (self);
@@ -343,7 +372,7 @@ make_parts (XdsService *self, const XdsResume *resume, GError **error)
   if (self->loop == NULL)
     return FALSE;
   xds_service_init_host (&self->host);
-  if (!open_logs (self, self->config, error))
+  if (!begin_logs (self, error))
     return FALSE;
   if (self->keeper != NULL)
     xds_keeper_tell (self->keeper);
