@@ -5,7 +5,7 @@
 # stays, with its descriptors.
 
 . "${0%/*}/it-lib.sh"
-plan 70
+plan 72
 
 deaths=20
 [ -z "${XDS_TEST_LONG-}" ] || deaths=100
@@ -343,6 +343,24 @@ is 'is the same process' "$(cat "$work/pid") $(cat "/proc/$daemon_pid/comm")" \
    "$daemon_pid xendomkeeper"
 is 'has the state' "$(op "$OP_READ" /a)" 1
 
+# --- userdata that changes while nobody serves ---
+
+"$sim" -w "$world" create 7 --uuid 11111111-2222-3333-4444-555555555555 > /dev/null
+"$xds" watch --no-initial @userdata/7/note > "$work/noted" &
+noted=$!
+wait_for sh -c "'$xds' control watches | grep -q /note"
+kill -STOP "$daemon_pid"
+kill -KILL "$(worker)"
+: > "$work/userdata/userdata-d.7.11111111-2222-3333-4444-555555555555.note"
+kill -CONT "$daemon_pid"
+ok 'who watches it hears of it' wait_for grep -q @userdata/7/note "$work/noted"
+: > "$work/noted"
+n=$(readies)
+update "$daemon" > /dev/null
+wait_for count readies $((n + 1))
+ok 'after an update, too' wait_for grep -q @userdata/7/note "$work/noted"
+kill "$noted"
+
 # --- the keeper's death ---
 
 op 13 /load > /dev/null
@@ -352,7 +370,7 @@ sleep 1
 alone=$(worker)
 kill -KILL "$daemon_pid"
 wait "$daemon_pid" 2> /dev/null
-ok 'who serves goes on alone' wait_for count readies 4
+ok 'who serves goes on alone' wait_for count readies 6
 daemon_pid=$(cat "$work/pid")
 is 'its pid file says so' "$daemon_pid" "$alone"
 is 'it has made itself a keeper' "$(cat "/proc/$alone/comm")" xendomkeeper

@@ -267,15 +267,27 @@ xds_engine_read (XdsEngine *engine, const char *text, gsize *ret_len)
   return xds_node_value (node);
 }
 
-void
-xds_engine_fire (XdsEngine *engine, const char *path)
+static void
+fire (XdsEngine *engine, const char *path, gboolean below)
 {
-  const XdsRecordText head = { 0, strlen (path) + 1 };
+  const XdsRecordText head = { below, strlen (path) + 1 };
   gboolean begun = xds_journal_begin (engine, XDS_RECORD_FIRE,
                                       (XdsSpan[]){ XDS_PART (head), { path, head.len } }, 2);
 
-  xds_fire_path (engine, path);
+  xds_fire_path (engine, path, below);
   xds_journal_end (engine, begun);
+}
+
+void
+xds_engine_fire (XdsEngine *engine, const char *path)
+{
+  fire (engine, path, FALSE);
+}
+
+void
+xds_engine_fire_below (XdsEngine *engine, const char *path)
+{
+  fire (engine, path, TRUE);
 }
 
 /* --- figures --- */

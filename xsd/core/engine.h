@@ -265,6 +265,10 @@ const guint8 *xds_engine_read (XdsEngine *engine, const char *path, gsize *ret_l
 /* Fires watches of an absolute or special path for privileged peers ("@userdata/3/xl"). */
 void xds_engine_fire (XdsEngine *engine, const char *path);
 
+/* The same for whoever watches @path or anything below it, each by the path that he watches: nobody
+   knows what changed there. */
+void xds_engine_fire_below (XdsEngine *engine, const char *path);
+
 /* --- the whole state as a migration stream --- */
 
 /* What the host knows of its side; in a dump of one and the loading of the next. */

@@ -89,12 +89,56 @@ xds_fire_node (XdsEngine *engine, const XdsNode *node, const XdsAcl *old_acl)
   fire_along (engine, path, len, &audience);
 }
 
+static int
+by_name (gconstpointer a, gconstpointer b)
+{
+  const XdsPoint *x = *(XdsPoint *const *) a, *y = *(XdsPoint *const *) b;
+  int order = memcmp (x->name, y->name, MIN (x->name_len, y->name_len));
+
+  return order != 0 ? order : (int) x->name_len - (int) y->name_len;
+}
+
+/* As deep as a path that somebody watches has names, and in an order that each engine has. */
+static void
+fire_points_below (const XdsPoint *point, char *path, gsize len, const Audience *audience)
+{
+  g_autoptr (GPtrArray) points = NULL;
+  GHashTableIter iter;
+  gpointer child;
+
+  if (point->children == NULL)
+    return;
+  points = g_ptr_array_new ();
+  g_hash_table_iter_init (&iter, point->children);
+  while (g_hash_table_iter_next (&iter, &child, NULL))
+    g_ptr_array_add (points, child);
+  g_ptr_array_sort (points, by_name);
+  for (guint i = 0; i < points->len; i++)
+    {
+      XdsPoint *below = points->pdata[i];
+      gsize end = len + 1 + below->name_len;
+
+      path[len] = '/';
+      memcpy (path + len + 1, below->name, below->name_len);
+      path[end] = '\0';
+      fire_point (below, 0, path, end, audience);
+      fire_points_below (below, path, end, audience);
+    }
+}
+
 void
-xds_fire_path (XdsEngine *engine, const char *path)
+xds_fire_path (XdsEngine *engine, const char *path, gboolean below)
 {
   static const Audience privileged;
+  gsize len = strlen (path);
+  XdsPoint *point = below ? xds_watches_point (&engine->watches, path, len) : NULL;
+  char longer[XDS_PATH_BUF];
 
-  fire_along (engine, path, strlen (path), &privileged);
+  fire_along (engine, path, len, &privileged);
+  if (point == NULL)
+    return;
+  memcpy (longer, path, len);
+  fire_points_below (point, longer, len, &privileged);
 }
 
 /* --- removal --- */

@@ -341,7 +341,10 @@ replay_text (Replay *replay)
   if (xds_path_init (&path, string.data, string.len, 0, 0, XDS_PATH_SPECIAL_ALLOWED) != XDS_OK
       || path.len != string.len)
     return refuse (replay, "its path is none");
-  xds_engine_fire (engine, string.data);
+  if (head.number != 0)
+    xds_engine_fire_below (engine, string.data);
+  else
+    xds_engine_fire (engine, string.data);
   return TRUE;
 }
 

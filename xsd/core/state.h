@@ -135,8 +135,8 @@ void xds_fire_removal (XdsEngine *engine, XdsNode *root, gboolean replaced);
 /* @introduceDomain or @releaseDomain, @generic: the bare one. */
 void xds_fire_domain (XdsEngine *engine, const char *special, guint domid, gboolean generic,
                       gboolean per_domain);
-/* A path without a node: everybody privileged who watches it. */
-void xds_fire_path (XdsEngine *engine, const char *path);
+/* A path without a node: everybody privileged who watches it, and with @below what is below it. */
+void xds_fire_path (XdsEngine *engine, const char *path, gboolean below);
 
 /* --- domain.c --- */
 

@@ -97,7 +97,7 @@ changed (gpointer data, guint domid, const char *userid, XdsUserdataChange chang
   gboolean whole = userid != NULL && xds_path_valid_name (userid, strlen (userid));
 
   if (userid == NULL)
-    g_ptr_array_add (self->to_fire, g_strdup ("@userdata"));
+    g_ptr_array_add (self->to_fire, g_strdup (XDS_BLOBS_ALL));
   else
     g_ptr_array_add (self->to_fire, whole ? g_strdup_printf ("@userdata/%u/%s", domid, userid)
                                           : g_strdup_printf ("@userdata/%u", domid));

@@ -11,7 +11,9 @@
 
 typedef struct XdsBlobs XdsBlobs;
 
-/* Told of a change; @path is "@userdata" or below. */
+#define XDS_BLOBS_ALL "@userdata"
+
+/* Told of a change; @path is below XDS_BLOBS_ALL, or that itself: anything may have changed. */
 typedef void (*XdsBlobsFire) (gpointer data, const char *path);
 
 /* All are borrowed, and must outlive it.  A missing folder is an error. */

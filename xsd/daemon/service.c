@@ -57,10 +57,16 @@ turn_ends (gpointer loop, gpointer data)
     xds_survival_turn (self->survival);
 }
 
+/* All of it: what changed is not known. */
 static void
 fire (gpointer data, const char *path)
 {
-  xds_engine_fire (((XdsService *) data)->engine, path);
+  XdsService *self = data;
+
+  if (g_str_equal (path, XDS_BLOBS_ALL))
+    xds_engine_fire_below (self->engine, path);
+  else
+    xds_engine_fire (self->engine, path);
 }
 
 /* The store works without; whoever comes or goes is a reason to look for the folder again. */
@@ -382,7 +388,8 @@ make_parts (XdsService *self, const XdsResume *resume, GError **error)
   self->sockets = xds_socket_server_new (self->loop, self->engine, slate_of (self));
   if (!make_state (self, resume, error) || !make_listeners (self, resume, error))
     return FALSE;
-  xds_service_blobs (self);
+  if (xds_service_blobs (self) != NULL && (is_successor (self) || resume->stream >= 0))
+    fire (self, XDS_BLOBS_ALL); /* of what changed while nobody looked */
   xds_engine_set_patience (self->engine, PATIENCE);
   xds_loop_set_hooks (self->loop, turn_begins, turn_ends, self);
   return TRUE;
