@@ -314,6 +314,36 @@ test_refused (void)
   world_clear (&world);
 }
 
+/* Proves that no answer depends on what a dump has not: which limit was met last, how deep a watch
+   looks. */
+static void
+test_remembered (void)
+{
+  g_autoptr (GString) before = NULL, after = NULL;
+  XdsPeer *peer, *guest;
+  World world;
+
+  world_init (&world, SPACE);
+  xds_engine_set_quota (world.engine, "node-size", 3);
+  peer = add_socket (&world);
+  call (peer, XDS_OP_WATCH, "/a\0t\000100000", 12);
+  call (peer, XDS_OP_INTRODUCE, "3\0001\0001", 6);
+  guest = xds_engine_domain_peer (world.engine, 3);
+  call (guest, XDS_OP_WRITE, "/guest/x\0long", 13);
+  set_base (&world);
+  world.end = 0;
+  start (&world);
+  send (guest, XDS_OP_READ, "@quota/refused", 15);
+  xds_peer_serve (guest, 1);
+  before = output (guest);
+  g_assert_nonnull (strstr (before->str + sizeof (XdsMsgHeader), "WRITE"));
+  call (peer, XDS_OP_CONTROL, "watches", 8);
+  die (&world, NULL);
+  after = output (xds_engine_domain_peer (world.engine, 3));
+  g_assert_cmpmem (before->str, before->len, after->str, after->len);
+  world_clear (&world);
+}
+
 /* Proves that a journal that is full goes on with another base, and that without one the engine
    goes on alone. */
 static void
@@ -494,6 +524,7 @@ main (int argc, char **argv)
   g_test_add_func ("/journal/answers", test_answers);
   g_test_add_func ("/journal/reading", test_reading);
   g_test_add_func ("/journal/refused", test_refused);
+  g_test_add_func ("/journal/remembered", test_remembered);
   g_test_add_func ("/journal/full", test_full);
   g_test_add_func ("/journal/damaged", test_damaged);
   g_test_add_func ("/journal/later", test_later);

@@ -164,6 +164,26 @@ put_held (const char *event, gsize len, void *data)
 }
 
 static void
+put_refusal (XdsDump *dump, const XdsPeer *peer)
+{
+  const XdsRefusal *refusal = peer->refusal;
+  gsize len = strlen (refusal->path);
+  const XdsRecordRefusal record = {
+    .total = refusal->total,
+    .allowed = refusal->allowed,
+    .conn_id = xds_dump_conn_id (dump, peer),
+    .quota = refusal->quota,
+    .op = refusal->op,
+    .tx_id = refusal->tx_id,
+    .len = len,
+  };
+  guint8 *at = xds_stream_begin (dump->out, XDS_RECORD_REFUSAL, sizeof record + len);
+
+  memcpy (at, &record, sizeof record);
+  memcpy (at + sizeof record, refusal->path, len);
+}
+
+static void
 put_peer (XdsDump *dump, XdsPeer *peer)
 {
   const XdsRecordPeer record = {
@@ -186,6 +206,8 @@ put_peer (XdsDump *dump, XdsPeer *peer)
 
   xds_dump_own (dump, XDS_RECORD_PEER, &record, sizeof record);
   xds_peer_visit_held (peer, put_held, &(Held){ dump, record.conn_id });
+  if (peer->refusal != NULL)
+    put_refusal (dump, peer);
 }
 
 static XdsSpan

@@ -24,6 +24,7 @@ enum
   XDS_RECORD_CAME_AND_WENT, /* a child was made and removed again */
   XDS_RECORD_GENERATIONS,   /* guint64[]: of the directories of the tree, in order */
   XDS_RECORD_ACCOUNT,       /* XdsRecordAccount: after all that is charged */
+  XDS_RECORD_REFUSAL,       /* XdsRecordRefusal, path: after the connection */
 };
 
 typedef struct
@@ -65,6 +66,14 @@ typedef struct
   guint32 failed, privileged;
   guint32 pad;
 } XdsRecordPeer;
+
+typedef struct
+{
+  guint64 total, allowed;
+  guint32 conn_id, quota, op, tx_id;
+  guint32 len; /* of the path, which follows */
+  guint32 pad;
+} XdsRecordRefusal;
 
 typedef struct
 {

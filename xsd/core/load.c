@@ -216,6 +216,35 @@ load_peer (Load *load, const XdsRecord *record)
 }
 
 static gboolean
+load_refusal (Load *load, const XdsRecord *record)
+{
+  XdsRecordRefusal state;
+  XdsRefusal *refusal;
+  XdsPeer *peer;
+
+  if (record->body.len < sizeof state)
+    return refuse (load, "it is too short");
+  memcpy (&state, record->body.data, sizeof state);
+  if (state.len > MIN (record->body.len - sizeof state, XDS_PATH_ABS_MAX))
+    return refuse (load, "its length cannot be");
+  peer = find_peer (load, state.conn_id);
+  if (peer == NULL)
+    return refuse (load, "no record of its connection stands before it");
+  if (state.quota >= XDS_QUOTA_N || xds_op_name (state.op) == NULL)
+    return refuse (load, "there is no such quota or operation");
+  refusal = g_new (XdsRefusal, 1);
+  *refusal = (XdsRefusal){ .quota = state.quota,
+                           .total = state.total,
+                           .allowed = state.allowed,
+                           .op = state.op,
+                           .tx_id = state.tx_id,
+                           .path = g_strndup (record->body.data + sizeof state, state.len) };
+  xds_refusal_free (peer->refusal);
+  peer->refusal = refusal;
+  return TRUE;
+}
+
+static gboolean
 load_held (Load *load, XdsPeer *peer, XdsSpan event)
 {
   XdsSpan strings[2];
@@ -588,6 +617,8 @@ load_own (Load *load, const XdsRecord *record)
       return load_generations (load, record);
     case XDS_RECORD_ACCOUNT:
       return load_account (load, record);
+    case XDS_RECORD_REFUSAL:
+      return load_refusal (load, record);
     default:
       return TRUE;
     }

@@ -2,6 +2,9 @@
 
 #include "xsd/core/state.h"
 
+/* More than any path has, and what a stream has room for. */
+#define DEPTH_MAX 0xfffe
+
 static XdsStatus
 parse_depth (XdsRequest *request, XdsSpan text, gint *ret_depth)
 {
@@ -10,7 +13,7 @@ parse_depth (XdsRequest *request, XdsSpan text, gint *ret_depth)
   if (!(xds_peer_features (request->peer) & XDS_FEATURE_WATCH_DEPTH)
       || !xds_msg_parse_number (text, G_MAXINT32, &depth))
     return XDS_EINVAL;
-  *ret_depth = depth;
+  *ret_depth = MIN (depth, DEPTH_MAX);
   return XDS_OK;
 }
 

@@ -72,7 +72,7 @@ note_refusal (XdsRequest *request, XdsQuota quota, guint64 total, guint64 allowe
   *refusal = (XdsRefusal){ .quota = quota,
                            .total = total,
                            .allowed = allowed,
-                           .op = xds_op_name (request->header.type),
+                           .op = request->header.type,
                            .tx_id = request->header.tx_id,
                            .path = g_strdup (request->path.text) };
   xds_refusal_free (request->peer->refusal);
@@ -89,7 +89,8 @@ xds_request_refusal (XdsRequest *request)
     return XDS_ENOENT;
   n = snprintf ((char *) request->engine->scratch, XDS_PAYLOAD_MAX,
                 "%s %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " %s %u %s",
-                xds_quota_name (refusal->quota), refusal->total, refusal->allowed, refusal->op,
+                xds_quota_name (refusal->quota), refusal->total, refusal->allowed,
+                xds_op_name (refusal->op),
                 refusal->tx_id, refusal->path);
   xds_request_reply_scratch (request, n);
   return XDS_OK;

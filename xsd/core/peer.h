@@ -39,8 +39,7 @@ typedef struct
 {
   XdsQuota quota;
   guint64 total, allowed; /* what it would have come to, and what may be */
-  const char *op;
-  guint32 tx_id;
+  guint32 op, tx_id;
   char *path; /* (owned) "" where there is none */
 } XdsRefusal;
 
