@@ -350,15 +350,6 @@ xds_txn_set_acl (XdsTxn *txn, XdsTxnNode *node, XdsAcl *acl)
   node->flags |= XDS_TXN_ACL | XDS_TXN_FIRES;
 }
 
-static gboolean
-is_below (const XdsTxnNode *node, const XdsTxnNode *top)
-{
-  for (; node != NULL; node = node->parent)
-    if (node == top)
-      return TRUE;
-  return FALSE;
-}
-
 static void
 vanish (XdsTxn *txn, XdsTxnNode *node)
 {
@@ -368,20 +359,34 @@ vanish (XdsTxn *txn, XdsTxnNode *node)
   forget_listing (txn, node);
 }
 
+/* What exists was met or created later than its parent, so it stands behind it: each needs no more
+   than a look at its parent, however deep it is. */
+static void
+vanish_below (XdsTxn *txn, XdsTxnNode *top)
+{
+  guint n = txn->order->len - top->at;
+  g_autofree guint8 *goes = g_malloc0 (n); /* by how far behind @top */
+
+  goes[0] = TRUE;
+  for (guint i = 1; i < n; i++)
+    {
+      XdsTxnNode *node = txn->order->pdata[top->at + i];
+
+      if (node == NULL || node->parent == NULL || node->parent->at < top->at
+          || !goes[node->parent->at - top->at])
+        continue;
+      goes[i] = TRUE;
+      vanish (txn, node);
+      node->flags &= ~XDS_TXN_FIRES;
+    }
+}
+
 void
 xds_txn_remove (XdsTxn *txn, XdsTxnNode *node)
 {
   XdsTxnNode *parent = node->parent;
 
-  /* Those that exist below were met or created later than @node, so they stand behind it. */
-  for (guint i = txn->order->len; i > 0 && txn->order->pdata[i - 1] != node; i--)
-    if (is_below (txn->order->pdata[i - 1], node))
-      {
-        XdsTxnNode *below = txn->order->pdata[i - 1];
-
-        vanish (txn, below);
-        below->flags &= ~XDS_TXN_FIRES;
-      }
+  vanish_below (txn, node);
   if (parent->created != NULL)
     g_ptr_array_remove (parent->created, node);
   vanish (txn, node);
