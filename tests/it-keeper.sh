@@ -5,7 +5,7 @@
 # stays, with its descriptors.
 
 . "${0%/*}/it-lib.sh"
-plan 72
+plan 73
 
 deaths=20
 [ -z "${XDS_TEST_LONG-}" ] || deaths=100
@@ -343,6 +343,28 @@ is 'is the same process' "$(cat "$work/pid") $(cat "/proc/$daemon_pid/comm")" \
    "$daemon_pid xendomkeeper"
 is 'has the state' "$(op "$OP_READ" /a)" 1
 
+# The new program's first process is killed on its way, each time a little later.
+for i in {1..10}; do
+  pairs=()
+  for j in {1..2000}; do pairs+=("/many/$i/$j" 1); done
+  "$xds" write "${pairs[@]}" > /dev/null
+done
+failed=none
+for ((i = 0; i < 10; i++)); do
+  before=$(worker)
+  update "$daemon" > /dev/null &
+  updater=$!
+  for ((tries = 0; tries < 20000; tries++)); do
+    ! is_replaced "$before" || break
+  done
+  sleep "0.00$i"
+  kill -KILL "$(worker)" 2> /dev/null
+  wait "$updater"
+  timeout 20 "$raw" op "$OP_READ" /a > /dev/null || { failed=$i; break; }
+done
+is 'one whose first process dies before it serves goes on, too' "$failed" none
+"$xds" rm /many > /dev/null
+
 # --- userdata that changes while nobody serves ---
 
 "$sim" -w "$world" create 7 --uuid 11111111-2222-3333-4444-555555555555 > /dev/null
@@ -368,9 +390,10 @@ background timeout 60 "$top_builddir/tests/it-load" 1 4 > "$work/load"
 load=$background_pid
 sleep 1
 alone=$(worker)
+n=$(readies)
 kill -KILL "$daemon_pid"
 wait "$daemon_pid" 2> /dev/null
-ok 'who serves goes on alone' wait_for count readies 6
+ok 'who serves goes on alone' wait_for count readies $((n + 1))
 daemon_pid=$(cat "$work/pid")
 is 'its pid file says so' "$daemon_pid" "$alone"
 is 'it has made itself a keeper' "$(cat "/proc/$alone/comm")" xendomkeeper

@@ -86,6 +86,26 @@ inherit (XdsKeeper *keeper, XdsResume *resume, const XdsPidFile *pid_file)
   xds_keeper_sweep (keeper, (const int *) known->data, known->len, found, resume);
 }
 
+static gboolean
+stays (void *data G_GNUC_UNUSED, int fd G_GNUC_UNUSED, XdsKeeperFind what G_GNUC_UNUSED)
+{
+  return TRUE;
+}
+
+/* In a process after one that died before it served: what both go on from stays, and what that one
+   opened goes, its hold on the hypervisor above all. */
+static void
+take_back (XdsKeeper *keeper, const XdsResume *resume, const XdsPidFile *pid_file)
+{
+  g_autoptr (GArray) known = g_array_copy (resume->passed);
+  const int others[] = { xds_process_ready_fd (), resume->stream, resume->pid_file,
+                         resume->channels, pid_file != NULL ? pid_file->fd : -1 };
+
+  g_array_append_vals (known, others, G_N_ELEMENTS (others));
+  g_array_append_vals (known, resume->own->data, resume->own->len);
+  xds_keeper_sweep (keeper, (const int *) known->data, known->len, stays, NULL);
+}
+
 /* In a process that is not the first: this memory has not seen what has happened since. */
 static gboolean
 catch_up (XdsKeeper *keeper, const XdsOptions *options, XdsConfig **config, XdsResume *resume,
@@ -100,12 +120,19 @@ catch_up (XdsKeeper *keeper, const XdsOptions *options, XdsConfig **config, XdsR
       *config = now;
     }
   if (xds_keeper_crashed (keeper))
-    inherit (keeper, resume, pid_file);
-  if (xds_keeper_left (keeper) == NULL)
-    return TRUE;
-  xds_resume_forget (resume);
-  g_array_set_size (resume->passed, 0);
-  return xds_resume_set (resume, xds_keeper_left (keeper), error);
+    {
+      inherit (keeper, resume, pid_file);
+      return TRUE;
+    }
+  if (xds_keeper_left (keeper) != NULL)
+    {
+      xds_resume_forget (resume);
+      g_array_set_size (resume->passed, 0);
+      if (!xds_resume_set (resume, xds_keeper_left (keeper), error))
+        return FALSE;
+    }
+  take_back (keeper, resume, pid_file);
+  return TRUE;
 }
 
 /* --- serving --- */
