@@ -12,7 +12,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct
 {
@@ -197,39 +196,6 @@ test_met_before_made (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (listing->payload, ==, wanted->str);
 }
 
-/* What it takes to remove nodes of a transaction that stand before 900 others, in microseconds. */
-static gint64
-time_of_removals (Fixture *f, gboolean deep)
-{
-  guint32 tx = xds_world_begin (f->tools);
-  g_autoptr (GString) path = g_string_new ("/others");
-  clock_t start;
-
-  for (guint i = 0; i < 50; i++)
-    expect (OK, f->tools, XDS_OP_MKDIR, tx, "/%u|", i);
-  for (guint i = 0; i < 900; i++)
-    if (deep)
-      g_string_append (path, "/a");
-    else
-      expect (OK, f->tools, XDS_OP_MKDIR, tx, "/others/%u|", i);
-  expect (OK, f->tools, XDS_OP_MKDIR, tx, "%s|", path->str);
-  start = clock ();
-  for (guint i = 0; i < 50; i++)
-    expect (OK, f->tools, XDS_OP_RM, tx, "/%u|", i);
-  expect (OK, f->tools, XDS_OP_TRANSACTION_END, tx, "F|");
-  return (clock () - start) * G_USEC_PER_SEC / CLOCKS_PER_SEC;
-}
-
-/* Proves that what it costs to remove something does not depend on how deep other things are. */
-static void
-test_removal (Fixture *f, gconstpointer data G_GNUC_UNUSED)
-{
-  gint64 deep = time_of_removals (f, TRUE), flat = time_of_removals (f, FALSE);
-
-  g_test_message ("deep %" G_GINT64_FORMAT " us, flat %" G_GINT64_FORMAT " us", deep, flat);
-  g_assert_cmpint (deep, <, 8 * flat + 2000);
-}
-
 /* --- the check --- */
 
 static void
@@ -305,7 +271,6 @@ main (int argc, char **argv)
   ADD ("/limits/pinned-second", "", test_pinned);
   ADD ("/limits/pinned-reset", NULL, test_pinned_reset);
   ADD ("/limits/met-before-made", NULL, test_met_before_made);
-  ADD ("/limits/removal", NULL, test_removal);
   ADD ("/limits/check", NULL, test_check);
   return g_test_run ();
 }

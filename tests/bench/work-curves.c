@@ -173,6 +173,37 @@ measure_commit (BenchServer *server, guint n, double seconds)
   return best;
 }
 
+/* In a transaction that has made nodes of a depth of @n: each removal of another that stands before
+   those. */
+static double
+measure_removal (BenchServer *server, guint n, double seconds)
+{
+  double end = bench_now () + seconds, best = INFINITY;
+  g_autoptr (GString) id = g_string_new (NULL), deep = g_string_new ("/curve/deep");
+
+  for (guint i = 0; i < n; i++)
+    g_string_append (deep, "/a");
+  do
+    {
+      char path[] = "/curve/a";
+      double start;
+      guint32 tx;
+
+      bench_peer_call (server->control, XDS_OP_TRANSACTION_START, 0, "", 1, id);
+      tx = g_ascii_strtoull (id->str, NULL, 10);
+      for (char *last = path + sizeof path - 2; *last <= 'z'; ++*last)
+        bench_peer_call (server->control, XDS_OP_MKDIR, tx, path, sizeof path, NULL);
+      bench_peer_call (server->control, XDS_OP_MKDIR, tx, deep->str, deep->len + 1, NULL);
+      start = bench_now ();
+      for (char *last = path + sizeof path - 2; --*last >= 'a';)
+        bench_peer_call (server->control, XDS_OP_RM, tx, path, sizeof path, NULL);
+      best = fmin (best, (bench_now () - start) * 1e6 / ('z' - 'a' + 1));
+      bench_peer_call (server->control, XDS_OP_TRANSACTION_END, tx, "F", 2, NULL);
+    }
+  while (bench_now () < end);
+  return best;
+}
+
 /* A domain that owns @n nodes dies: from the interrupt until the server says so. */
 static double
 measure_death (BenchServer *server, guint n, double seconds G_GNUC_UNUSED)
@@ -260,6 +291,7 @@ static const guint watches[] = { 100, 1000, 10000, 100000, 0 };
 static const guint peers[] = { 10, 100, 1000, 5000, 0 };
 static const guint snapshots[] = { 10, 100, 1000, 0 };
 static const guint owned[] = { 10, 100, 1000, 0 };
+static const guint depths[] = { 10, 100, 1000, 0 };
 
 /* The curves of one group share their servers: grow is that of the first one. */
 static const Curve nodes_group[] = {
@@ -284,6 +316,10 @@ static const Curve snapshots_group[] = {
 };
 static const Curve commit_group[] = {
   { "commit.per-write", "us", owned, 1000, 1000, NULL, measure_commit },
+};
+
+static const Curve removal_group[] = {
+  { "removal.beside-deep", "us", depths, 1000, 1000, NULL, measure_removal },
 };
 
 /* In a store of 10^6 (ours) or 10^5 nodes (the others, and quick). */
@@ -379,5 +415,6 @@ bench_work_curves (BenchRun *run)
   RUN_GROUP (peers_group, 0);
   RUN_GROUP (snapshots_group, 0);
   RUN_GROUP (commit_group, 0);
+  RUN_GROUP (removal_group, 0);
   RUN_GROUP (death_group, run->quick ? 100000 : 1000000);
 }
