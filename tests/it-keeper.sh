@@ -5,7 +5,7 @@
 # stays, with its descriptors.
 
 . "${0%/*}/it-lib.sh"
-plan 73
+plan 74
 
 deaths=20
 [ -z "${XDS_TEST_LONG-}" ] || deaths=100
@@ -363,6 +363,22 @@ for ((i = 0; i < 10; i++)); do
   timeout 20 "$raw" op "$OP_READ" /a > /dev/null || { failed=$i; break; }
 done
 is 'one whose first process dies before it serves goes on, too' "$failed" none
+
+# And the old program's, at random: about when it has said that the new one goes on.
+failed=none
+for ((i = 0; i < 30; i++)); do
+  before=$(worker)
+  update "$daemon" > "$work/answer" &
+  updater=$!
+  sleep "0.$(printf %06d $((45000 + RANDOM)))"
+  kill -KILL "$before" 2> /dev/null
+  wait "$updater"
+  case "$(cat "$work/answer") $(op "$OP_CONTROL" deaths)" in
+    'OK 0'*) ;;
+    *) failed=$i ;;
+  esac
+done
+is 'an update that was answered OK was made' "$failed" none
 "$xds" rm /many > /dev/null
 
 # --- userdata that changes while nobody serves ---

@@ -286,6 +286,22 @@ become_c_xenstored (XdsService *self, guint version, int channels, GError **erro
 
 /* --- whoever asked --- */
 
+/* That it is answered counts only with the update: who dies before has not begun the request, and
+   whoever comes then does both. */
+static void
+count_no_more (XdsService *self)
+{
+  if (self->survival != NULL)
+    xds_survival_stop (self->survival);
+}
+
+static void
+count_again (XdsService *self)
+{
+  if (self->survival != NULL)
+    xds_survival_more (self->survival);
+}
+
 /* FALSE: nobody waits for the answer any more. */
 static gboolean
 answer (XdsService *self, const char *text)
@@ -315,6 +331,7 @@ static void
 stayed (XdsService *self, const GError *error)
 {
   g_critical ("live update: %s; going on as before", error->message);
+  count_again (self);
   xds_live_update_clear (self);
 }
 
@@ -322,8 +339,10 @@ stayed (XdsService *self, const GError *error)
 static gboolean
 answer_ok (XdsService *self)
 {
+  count_no_more (self);
   if (answer (self, "OK"))
     return TRUE;
+  count_again (self);
   g_warning ("live update: whoever asked for %s is gone, so we stay", self->update.file);
   xds_live_update_clear (self);
   return FALSE;

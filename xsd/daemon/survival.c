@@ -375,6 +375,13 @@ xds_survival_turn (XdsSurvival *self)
     start_over (self); /* a child was not able to */
 }
 
+void
+xds_survival_stop (XdsSurvival *self)
+{
+  settle (self);
+  self->incomplete = TRUE;
+}
+
 gboolean
 xds_survival_more (XdsSurvival *self)
 {

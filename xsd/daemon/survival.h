@@ -40,6 +40,9 @@ gboolean xds_survival_recover (XdsSurvival *self, XdsService *service, const GAr
 /* Between two turns: makes a new dump where the journal has become long. */
 void xds_survival_turn (XdsSurvival *self);
 
+/* What is done from now on is not kept, until xds_survival_more(). */
+void xds_survival_stop (XdsSurvival *self);
+
 /* XdsHost.journal_full */
 gboolean xds_survival_more (XdsSurvival *self);
 
