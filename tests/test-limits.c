@@ -196,6 +196,31 @@ test_met_before_made (Fixture *f, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpstr (listing->payload, ==, wanted->str);
 }
 
+/* Proves that a watch is charged for each name of its path: a guest with many deep ones would have
+   memory of its host that is fourteen times what it may. */
+static void
+test_deep_watches (Fixture *f, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GString) deep = g_string_new (NULL);
+  XdsStatus status = XDS_OK;
+  guint n = 0;
+
+  for (guint i = 0; i < 900; i++)
+    g_string_append (deep, "/a");
+  while (status == XDS_OK && n < 128)
+    {
+      g_autoptr (XdsWorldMsg) msg
+          = xds_world_say (f->guest, XDS_OP_WATCH, 0, "/%u%s|t|", n++, deep->str);
+
+      status = xds_world_msg_status (msg);
+    }
+  g_assert_cmpstr (xds_status_name (status), ==, "ENOSPC");
+  g_assert_cmpuint (n, <, 12);
+  expect (OK, f->guest, XDS_OP_RESET_WATCHES, 0, "|");
+  for (n = 0; n < 128; n++)
+    expect (OK, f->guest, XDS_OP_WATCH, 0, "/local/domain/3/device/vif/%u/state|t|", n);
+}
+
 /* --- the check --- */
 
 static void
@@ -271,6 +296,7 @@ main (int argc, char **argv)
   ADD ("/limits/pinned-second", "", test_pinned);
   ADD ("/limits/pinned-reset", NULL, test_pinned_reset);
   ADD ("/limits/met-before-made", NULL, test_met_before_made);
+  ADD ("/limits/deep-watches", NULL, test_deep_watches);
   ADD ("/limits/check", NULL, test_check);
   return g_test_run ();
 }

@@ -31,8 +31,10 @@ add_watch (XdsRequest *request, XdsSpan token, gint depth)
                               peer->account->used[XDS_QUOTA_WATCHES] + 1);
   if (status == XDS_OK && !peer->privileged)
     status = xds_request_check (request, XDS_QUOTA_MEMORY,
-                                peer->account->used[XDS_QUOTA_MEMORY] + sizeof (XdsWatch)
-                                    + sizeof (XdsPoint) + 64 + path->len + token.len);
+                                peer->account->used[XDS_QUOTA_MEMORY]
+                                    + xds_watch_cost_of (path->len,
+                                                         xds_path_depth (path->text, path->len),
+                                                         token.len));
   if (status != XDS_OK)
     return status;
   request->fresh = xds_peer_add_watch (peer, path, token.data, token.len, depth);

@@ -231,13 +231,26 @@ xds_point_path (const XdsPoint *point, char *text, gsize size)
   return len;
 }
 
+/* Each name on the way is a point with a set of those below it, whose memory GLib does not tell.
+   Watches share the first ones with others, and no ordinary path has more. */
+#define NAMES_SHARED 16
+#define NAME_COST (sizeof (XdsPoint) + 256)
+
+gsize
+xds_watch_cost_of (gsize path_len, guint n_names, gsize token_len)
+{
+  gsize own = n_names > NAMES_SHARED ? n_names - NAMES_SHARED : 0;
+
+  return sizeof (XdsWatch) + sizeof (XdsPoint) + 64 + token_len + path_len + own * NAME_COST;
+}
+
 gsize
 xds_watch_cost (const XdsWatch *watch)
 {
   gsize len = 0;
+  guint n = 0;
 
-  for (const XdsPoint *p = watch->point; p->parent != NULL; p = p->parent)
+  for (const XdsPoint *p = watch->point; p->parent != NULL; p = p->parent, n++)
     len += p->name_len + 1;
-  /* The path may be shared with others, but it is there because of this one as well. */
-  return sizeof (XdsWatch) + sizeof (XdsPoint) + 64 + watch->token_len + len;
+  return xds_watch_cost_of (len, n, watch->token_len);
 }

@@ -63,3 +63,4 @@ gsize xds_point_path (const XdsPoint *point, char *text, gsize size);
 
 /* What a watch costs its owner's account. */
 gsize xds_watch_cost (const XdsWatch *watch);
+gsize xds_watch_cost_of (gsize path_len, guint n_names, gsize token_len);
