@@ -64,6 +64,19 @@ hang_at_log ()
   mkfifo "$work/fifo"
 }
 
+# Two processes die, and neither could tell in the log.
+die_untold ()
+{
+  local dying i
+
+  for i in 1 2; do
+    dying=$(worker)
+    kill -ABRT "$dying"
+    wait_for is_replaced "$dying"
+    wait_for waits_in_worker
+  done
+}
+
 start_hanging ()
 {
   hang_at_log
@@ -111,12 +124,7 @@ if [ "$(id -u)" -eq 0 ] && unshare -m true 2> /dev/null; then
     "$work/dev" "$work/syslog" "$daemon" "${standard[@]}"
   daemon_pid=$(cat "$work/pid")
   hang_at_log
-  for i in 1 2; do
-    dying=$(worker)
-    kill -ABRT "$dying"
-    wait_for is_replaced "$dying"
-    wait_for waits_in_worker
-  done
+  die_untold
   rm "$work/fifo"
   printf '[access-log]\nfile = %s\n' "$work/access" > "$work/conf"
   kill -ABRT "$(worker)"
@@ -241,12 +249,7 @@ like 'what was read is not forgotten by a death' "$(op "$OP_CONTROL" quota)" 'no
 hang_at_log
 told=$(deaths_told)
 served=$(worker)
-for i in 1 2; do
-  dying=$(worker)
-  kill -ABRT "$dying"
-  wait_for is_replaced "$dying"
-  wait_for waits_in_worker
-done
+die_untold
 ok 'if the next one dies before it could tell, the keeper does' said "process $served died .*trying on"
 : > "$work/conf"
 n=$(readies)
